@@ -1,0 +1,84 @@
+//! What the server runs with: defaults, then the configuration file, then the environment, then the flags.
+//!
+//! One table, [`SETTINGS`], names every setting; the file's keys, the `COFFER_*` variables, the flags and
+//! `coffer config show` are all made from it. A name that is not in it is an error wherever it appears.
+
+mod load;
+mod nearest;
+mod network;
+mod setting;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+pub(crate) use load::{Config, Given, Source};
+pub(crate) use network::Network;
+pub(crate) use setting::{Kind, SETTINGS, Setting};
+
+/// Every setting, with its value in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// The data directory.
+    pub(crate) data: PathBuf,
+    /// The file that holds the root key; its keyring and the server's own certificate lie beside it.
+    pub(crate) key_file: PathBuf,
+    /// Where HTTP is served.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where HTTPS is served.
+    pub(crate) listen_tls: Option<SocketAddr>,
+    /// Where health and metrics are served.
+    pub(crate) listen_admin: Option<SocketAddr>,
+    /// The certificate chain of HTTPS, in PEM; with `None` the server makes one.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of `tls_cert`, in PEM.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The region that requests are signed for.
+    pub(crate) region: String,
+    /// Base domains of virtual-hosted-style requests: `BUCKET.DOMAIN`.
+    pub(crate) domain: Vec<String>,
+    /// Proxies whose `X-Forwarded-Proto` is believed.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// Whether new buckets refuse SSE-C.
+    pub(crate) block_sse_c_on_new_buckets: bool,
+    /// The log filter: a level, or directives by module.
+    pub(crate) log: String,
+    /// The largest object, in bytes, that is kept inside its record instead of a blob of its own.
+    pub(crate) inline_threshold_bytes: u64,
+    /// Memory for pages of the metadata engine, in MiB.
+    pub(crate) metadata_cache_mib: u64,
+    /// How long a blob that no record names is kept, in seconds.
+    pub(crate) garbage_grace_seconds: u64,
+    /// How long a client may stall, in seconds, before its connection is closed.
+    pub(crate) request_idle_seconds: u64,
+    /// How long requests in flight may take to finish after SIGTERM, in seconds.
+    pub(crate) drain_seconds: u64,
+    /// The most connections that are open at once.
+    pub(crate) max_connections: u64,
+}
+
+impl Settings {
+    /// The defaults; `key_file` has none that holds for every user and is filled in by [`Config::load`].
+    fn defaults() -> Self {
+        let local = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Self {
+            data: PathBuf::from("./coffer-data"),
+            key_file: PathBuf::new(),
+            listen: local(9000),
+            listen_tls: local(9443),
+            listen_admin: local(9001),
+            tls_cert: None,
+            tls_key: None,
+            region: String::from("us-east-1"),
+            domain: Vec::new(),
+            trusted_proxies: Vec::new(),
+            block_sse_c_on_new_buckets: false,
+            log: String::from("info"),
+            inline_threshold_bytes: 32 * 1024,
+            metadata_cache_mib: 64,
+            garbage_grace_seconds: 3600,
+            request_idle_seconds: 30,
+            drain_seconds: 30,
+            max_connections: 2048,
+        }
+    }
+}

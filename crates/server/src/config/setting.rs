@@ -1,0 +1,211 @@
+//! The table of settings, and how a value of each is read and shown.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use toml::Value;
+
+use super::{Network, Settings};
+
+/// One setting: its name in the configuration file, what it means, and where it lives in [`Settings`].
+pub(crate) struct Setting {
+    /// The key in the configuration file.
+    pub(crate) name: &'static str,
+    /// One line for `--help`.
+    pub(crate) about: &'static str,
+    /// What kind of value it has.
+    pub(crate) kind: Kind,
+}
+
+/// The kind of a setting's value, with the field that holds it.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text(fn(&mut Settings) -> &mut String),
+    /// A path.
+    Path(fn(&mut Settings) -> &mut PathBuf),
+    /// A path, or nothing when empty.
+    OptionalPath(fn(&mut Settings) -> &mut Option<PathBuf>),
+    /// An address and port, or nothing when empty or `off`.
+    Address(fn(&mut Settings) -> &mut Option<SocketAddr>),
+    /// A whole number.
+    Number(fn(&mut Settings) -> &mut u64),
+    /// `true` or `false`.
+    Switch(fn(&mut Settings) -> &mut bool),
+    /// A list of texts.
+    List(fn(&mut Settings) -> &mut Vec<String>),
+    /// A list of addresses and networks.
+    Networks(fn(&mut Settings) -> &mut Vec<Network>),
+}
+
+/// Every setting, in the order in which they are shown.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting { name: "data", about: "The data directory", kind: Kind::Path(|s| &mut s.data) },
+    Setting {
+        name: "key_file",
+        about: "The root key's file, outside the data directory [default: coffer/root.key in the user's config directory]",
+        kind: Kind::Path(|s| &mut s.key_file),
+    },
+    Setting { name: "listen", about: "Where to serve HTTP, or off", kind: Kind::Address(|s| &mut s.listen) },
+    Setting { name: "listen_tls", about: "Where to serve HTTPS, or off", kind: Kind::Address(|s| &mut s.listen_tls) },
+    Setting {
+        name: "listen_admin",
+        about: "Where to serve /health/live, /health/ready and /metrics, or off",
+        kind: Kind::Address(|s| &mut s.listen_admin),
+    },
+    Setting {
+        name: "tls_cert",
+        about: "The certificate chain for HTTPS, in PEM [default: one made at first start]",
+        kind: Kind::OptionalPath(|s| &mut s.tls_cert),
+    },
+    Setting {
+        name: "tls_key",
+        about: "The private key of the certificate, in PEM",
+        kind: Kind::OptionalPath(|s| &mut s.tls_key),
+    },
+    Setting { name: "region", about: "The region requests are signed for", kind: Kind::Text(|s| &mut s.region) },
+    Setting {
+        name: "domain",
+        about: "A base domain for virtual-hosted-style requests (BUCKET.DOMAIN); may be repeated",
+        kind: Kind::List(|s| &mut s.domain),
+    },
+    Setting {
+        name: "trusted_proxies",
+        about: "An address or network of proxies whose X-Forwarded-Proto is believed; may be repeated",
+        kind: Kind::Networks(|s| &mut s.trusted_proxies),
+    },
+    Setting {
+        name: "block_sse_c_on_new_buckets",
+        about: "Make new buckets refuse SSE-C",
+        kind: Kind::Switch(|s| &mut s.block_sse_c_on_new_buckets),
+    },
+    Setting {
+        name: "log",
+        about: "What to log: error, warn, info, debug, trace, or directives by module",
+        kind: Kind::Text(|s| &mut s.log),
+    },
+    Setting {
+        name: "inline_threshold_bytes",
+        about: "The largest object kept inside its record, in bytes",
+        kind: Kind::Number(|s| &mut s.inline_threshold_bytes),
+    },
+    Setting {
+        name: "metadata_cache_mib",
+        about: "Memory for the metadata engine's pages, in MiB",
+        kind: Kind::Number(|s| &mut s.metadata_cache_mib),
+    },
+    Setting {
+        name: "garbage_grace_seconds",
+        about: "How long a blob that no record names is kept, in seconds",
+        kind: Kind::Number(|s| &mut s.garbage_grace_seconds),
+    },
+    Setting {
+        name: "request_idle_seconds",
+        about: "How long a client may stall before it is cut off, in seconds",
+        kind: Kind::Number(|s| &mut s.request_idle_seconds),
+    },
+    Setting {
+        name: "drain_seconds",
+        about: "How long requests in flight may take to finish after SIGTERM, in seconds",
+        kind: Kind::Number(|s| &mut s.drain_seconds),
+    },
+    Setting {
+        name: "max_connections",
+        about: "The most connections open at once",
+        kind: Kind::Number(|s| &mut s.max_connections),
+    },
+];
+
+impl Setting {
+    /// Its environment variable: `COFFER_LISTEN_TLS` for `listen_tls`.
+    pub(crate) fn variable(&self) -> String {
+        format!("COFFER_{}", self.name.to_ascii_uppercase())
+    }
+
+    /// Its flag, without the dashes in front: `listen-tls` for `listen_tls`.
+    pub(crate) fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// Sets it from the text of a variable or flag, where a list is separated by commas.
+    ///
+    /// # Errors
+    /// What is wrong with `text`, as the second half of a sentence.
+    pub(crate) fn set_text(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
+        match self.kind {
+            Kind::Text(field) => *field(settings) = text.to_owned(),
+            Kind::Path(_) if text.is_empty() => return Err("must not be empty".to_owned()),
+            Kind::Path(field) => *field(settings) = PathBuf::from(text),
+            Kind::OptionalPath(field) => *field(settings) = (!text.is_empty()).then(|| PathBuf::from(text)),
+            Kind::Address(field) => *field(settings) = address(text)?,
+            Kind::Number(field) => *field(settings) = text.parse().map_err(|_| "must be a whole number".to_owned())?,
+            Kind::Switch(field) => *field(settings) = text.parse().map_err(|_| "must be true or false".to_owned())?,
+            Kind::List(field) => *field(settings) = items(text).map(str::to_owned).collect(),
+            Kind::Networks(field) => *field(settings) = items(text).map(Network::parse).collect::<Result<_, _>>()?,
+        }
+        Ok(())
+    }
+
+    /// Sets it from a value of the configuration file.
+    ///
+    /// # Errors
+    /// What is wrong with `value`, as the second half of a sentence.
+    pub(crate) fn set_value(&self, settings: &mut Settings, value: &Value) -> Result<(), String> {
+        match (self.kind, value) {
+            (Kind::Number(field), Value::Integer(number)) => {
+                *field(settings) = u64::try_from(*number).map_err(|_| "must not be negative".to_owned())?;
+                Ok(())
+            }
+            (Kind::Switch(field), Value::Boolean(on)) => {
+                *field(settings) = *on;
+                Ok(())
+            }
+            (Kind::List(_) | Kind::Networks(_), Value::Array(items)) => {
+                let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+                let items = items.ok_or("must be a list of strings")?;
+                self.set_text(settings, &items.join(","))
+            }
+            (Kind::Number(_), _) => Err("must be a whole number".to_owned()),
+            (Kind::Switch(_), _) => Err("must be true or false".to_owned()),
+            (Kind::List(_) | Kind::Networks(_), _) => Err("must be a list of strings".to_owned()),
+            (_, Value::String(text)) => self.set_text(settings, text),
+            _ => Err("must be a string".to_owned()),
+        }
+    }
+
+    /// Its value, as the configuration file would say it.
+    pub(crate) fn value(&self, settings: &mut Settings) -> Value {
+        let path = |path: &PathBuf| path.to_string_lossy().into_owned();
+        match self.kind {
+            Kind::Text(field) => Value::String(field(settings).clone()),
+            Kind::Path(field) => Value::String(path(field(settings))),
+            Kind::OptionalPath(field) => Value::String(field(settings).as_ref().map(path).unwrap_or_default()),
+            Kind::Address(field) => {
+                Value::String(field(settings).map_or_else(|| "off".to_owned(), |address| address.to_string()))
+            }
+            Kind::Number(field) => Value::Integer(i64::try_from(*field(settings)).unwrap_or(i64::MAX)),
+            Kind::Switch(field) => Value::Boolean(*field(settings)),
+            Kind::List(field) => Value::Array(field(settings).iter().cloned().map(Value::String).collect()),
+            Kind::Networks(field) => {
+                Value::Array(field(settings).iter().map(|network| Value::String(network.to_string())).collect())
+            }
+        }
+    }
+}
+
+fn address(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.is_empty() || text == "off" {
+        return Ok(None);
+    }
+    let address = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    address
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map(Some)
+        .map_err(|_| "must be an address and port such as 127.0.0.1:9000 or [::]:9000, or off".to_owned())
+}
+
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}

@@ -1,0 +1,20 @@
+//! What the process denies itself before it touches a key.
+
+use anyhow::{Context, Result};
+use rustix::fs::Mode;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
+
+/// Makes sure that memory never reaches a core file, that no other process of the user may read it, and that
+/// every file that is made is the user's alone. Raises the limit of open files as far as it goes.
+///
+/// # Errors
+/// When the system refuses one of them.
+pub(crate) fn apply() -> Result<()> {
+    umask(Mode::RWXG | Mode::RWXO);
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .context("core files cannot be forbidden")?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).context("memory cannot be hidden from debuggers")?;
+    let files = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).context("open files cannot be allowed")?;
+    Ok(())
+}
