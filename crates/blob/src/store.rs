@@ -1,6 +1,7 @@
 //! The seam between the domain and where sealed bytes live.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -39,7 +40,7 @@ pub trait BlobStore: Send + Sync {
 
     /// Returns up to `limit` ids after `after`, ascending, with the time each blob was last written.
     ///
-    /// Blobs that are still being written, or whose writer died, are listed too: they are garbage once old.
+    /// Blobs that are still being written, or whose writer died, may be listed too: they are garbage once old.
     ///
     /// # Errors
     /// [`BlobError::Io`].
@@ -112,5 +113,14 @@ pub enum BlobError {
     NoSpace,
     /// The disk or the system failed.
     #[error("blobs cannot be read or written")]
-    Io(#[source] std::io::Error),
+    Io(#[source] io::Error),
+}
+
+impl From<io::Error> for BlobError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Io(error),
+        }
+    }
 }
