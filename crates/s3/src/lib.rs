@@ -1,1 +1,15 @@
-//! placeholder
+//! S3 over HTTP: what comes off the wire becomes a [`request::S3Request`], what an operation answers goes back
+//! in S3's own words.
+//!
+//! ```
+//! use coffer_s3::error::S3Error;
+//!
+//! let error = S3Error::no_such_bucket("photos");
+//! assert_eq!((error.status().as_u16(), error.code()), (404, "NoSuchBucket"));
+//! assert!(error.body("REQUEST", "HOST").contains("<BucketName>photos</BucketName>"));
+//! ```
+
+pub mod checksum;
+pub mod error;
+pub mod headers;
+pub mod xml;

@@ -1,0 +1,297 @@
+//! Buckets, objects, uploads, requests.
+
+use http::{HeaderValue, StatusCode, header};
+
+use super::S3Error;
+
+impl S3Error {
+    /// The bucket does not exist.
+    #[must_use]
+    pub fn no_such_bucket(bucket: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist")
+            .with("BucketName", bucket)
+    }
+
+    /// The object does not exist, or its current version is a delete marker.
+    #[must_use]
+    pub fn no_such_key(key: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.").with("Key", key)
+    }
+
+    /// The object has no version with this ID.
+    #[must_use]
+    pub fn no_such_version(key: &str, version_id: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NoSuchVersion", "The specified version does not exist.")
+            .with("Key", key)
+            .with("VersionId", version_id)
+    }
+
+    /// The multipart upload does not exist, any more or at all.
+    #[must_use]
+    pub fn no_such_upload(upload_id: &str) -> Self {
+        let message = "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
+                       aborted or completed.";
+        Self::new(StatusCode::NOT_FOUND, "NoSuchUpload", message).with("UploadId", upload_id)
+    }
+
+    /// The bucket exists and belongs to who wanted to create it.
+    #[must_use]
+    pub fn bucket_already_owned_by_you(bucket: &str) -> Self {
+        let message = "Your previous request to create the named bucket succeeded and you already own it.";
+        Self::new(StatusCode::CONFLICT, "BucketAlreadyOwnedByYou", message).with("BucketName", bucket)
+    }
+
+    /// The bucket exists and belongs to somebody else.
+    #[must_use]
+    pub fn bucket_already_exists(bucket: &str) -> Self {
+        let message = "The requested bucket name is not available. The bucket namespace is shared by all users of the \
+                       system. Please select a different name and try again.";
+        Self::new(StatusCode::CONFLICT, "BucketAlreadyExists", message).with("BucketName", bucket)
+    }
+
+    /// Only an empty bucket can be deleted.
+    #[must_use]
+    pub fn bucket_not_empty(bucket: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "BucketNotEmpty", "The bucket you tried to delete is not empty")
+            .with("BucketName", bucket)
+    }
+
+    /// The name cannot be a bucket's.
+    #[must_use]
+    pub fn invalid_bucket_name(bucket: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidBucketName", "The specified bucket is not valid.")
+            .with("BucketName", bucket)
+    }
+
+    /// The object key is longer than 1,024 bytes of UTF-8.
+    #[must_use]
+    pub fn key_too_long(size: usize, max: usize) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "KeyTooLongError", "Your key is too long")
+            .with("Size", size)
+            .with("MaxSizeAllowed", max)
+    }
+
+    /// The resource knows no such method. `allow` lists those it knows, for the header of that name.
+    #[must_use]
+    pub fn method_not_allowed(method: &str, resource_type: &str, allow: &'static str) -> Self {
+        let message = "The specified method is not allowed against this resource.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+            .with("Method", method)
+            .with("ResourceType", resource_type)
+            .with_header(header::ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// A precondition does not hold; `condition` is the header or the rule that failed.
+    #[must_use]
+    pub fn precondition_failed(condition: &str) -> Self {
+        let message = "At least one of the pre-conditions you specified did not hold";
+        Self::new(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", message).with("Condition", condition)
+    }
+
+    /// The client's copy is still good: status 304 without a body.
+    #[must_use]
+    pub fn not_modified() -> Self {
+        Self::new(StatusCode::NOT_MODIFIED, "NotModified", "Not Modified")
+    }
+
+    /// The range lies outside of the object.
+    #[must_use]
+    pub fn invalid_range(requested: &str, object_size: u64) -> Self {
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", "The requested range is not satisfiable")
+            .with("RangeRequested", requested)
+            .with("ActualObjectSize", object_size)
+            .with_header(header::CONTENT_RANGE, content_range_of(object_size))
+    }
+
+    /// `partNumber` and `Range` cannot be used together.
+    #[must_use]
+    pub fn range_and_part_number() -> Self {
+        Self::invalid_request("Cannot specify both Range header and partNumber query parameter")
+    }
+
+    /// The object has no part with this number.
+    #[must_use]
+    pub fn invalid_part_number(requested: u32, actual_part_count: usize) -> Self {
+        let message = "The requested partnumber is not satisfiable";
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidPartNumber", message)
+            .with("PartNumberRequested", requested)
+            .with("ActualPartCount", actual_part_count)
+    }
+
+    /// The body of the request is needed and not there.
+    #[must_use]
+    pub fn missing_request_body() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "MissingRequestBodyError", "Request Body is empty")
+    }
+
+    /// The length of the body must be known beforehand.
+    #[must_use]
+    pub fn missing_content_length() -> Self {
+        let message = "You must provide the Content-Length HTTP header.";
+        Self::new(StatusCode::LENGTH_REQUIRED, "MissingContentLength", message)
+    }
+
+    /// B-XML: the XML is not well-formed, or not what the operation reads.
+    #[must_use]
+    pub fn malformed_xml() -> Self {
+        let message = "The XML you provided was not well-formed or did not validate against our published schema";
+        Self::new(StatusCode::BAD_REQUEST, "MalformedXML", message)
+    }
+
+    /// A document is larger than the operation reads.
+    #[must_use]
+    pub fn max_message_length_exceeded(max: u64) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "MaxMessageLengthExceeded", "Your request was too big.")
+            .with("MaxMessageLengthBytes", max)
+    }
+
+    /// The body ended before its announced length.
+    #[must_use]
+    pub fn incomplete_body(expected: u64, provided: u64) -> Self {
+        Self::body_cut_short().with("NumberBytesExpected", expected).with("NumberBytesProvided", provided)
+    }
+
+    /// The body ended early, and how early is not known.
+    #[must_use]
+    pub fn body_cut_short() -> Self {
+        let message = "You did not provide the number of bytes specified by the Content-Length HTTP header";
+        Self::new(StatusCode::BAD_REQUEST, "IncompleteBody", message)
+    }
+
+    /// The client sent nothing for too long.
+    #[must_use]
+    pub fn request_timeout() -> Self {
+        let message = "Your socket connection to the server was not read from or written to within the timeout \
+                       period. Idle connections will be closed.";
+        Self::new(StatusCode::BAD_REQUEST, "RequestTimeout", message)
+    }
+
+    /// The request is wrong in a way that the message says.
+    #[must_use]
+    pub fn invalid_request(message: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidRequest", message)
+    }
+
+    /// An argument is wrong. `value` is echoed: it is never a key.
+    #[must_use]
+    pub fn invalid_argument(
+        message: impl Into<std::borrow::Cow<'static, str>>,
+        name: &str,
+        value: Option<&str>,
+    ) -> Self {
+        let error = Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message).with("ArgumentName", name);
+        match value {
+            Some(value) => error.with("ArgumentValue", value),
+            None => error,
+        }
+    }
+
+    /// User metadata is larger than 2 KiB.
+    #[must_use]
+    pub fn metadata_too_large(size: usize, max: usize) -> Self {
+        let message = "Your metadata headers exceed the maximum allowed metadata size";
+        Self::new(StatusCode::BAD_REQUEST, "MetadataTooLarge", message).with("Size", size).with("MaxSizeAllowed", max)
+    }
+
+    /// The path cannot be decoded to UTF-8.
+    #[must_use]
+    pub fn invalid_uri() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidURI", "Couldn't parse the specified URI.")
+    }
+
+    /// I-SC: there is no such storage class.
+    #[must_use]
+    pub fn invalid_storage_class(requested: &str) -> Self {
+        let message = "The storage class you specified is not valid";
+        Self::new(StatusCode::BAD_REQUEST, "InvalidStorageClass", message).with("StorageClassRequested", requested)
+    }
+
+    /// The bucket cannot be created in that region.
+    #[must_use]
+    pub fn invalid_location_constraint(location: &str) -> Self {
+        let message = "The specified location-constraint is not valid";
+        Self::new(StatusCode::BAD_REQUEST, "InvalidLocationConstraint", message).with("LocationConstraint", location)
+    }
+
+    /// Tags break the rules that the message names.
+    #[must_use]
+    pub fn invalid_tag(message: &'static str, key: Option<&str>) -> Self {
+        let error = Self::new(StatusCode::BAD_REQUEST, "InvalidTag", message);
+        match key {
+            Some(key) => error.with("TagKey", key),
+            None => error,
+        }
+    }
+
+    /// CP-SELF: a copy onto itself that would change nothing.
+    #[must_use]
+    pub fn copy_to_itself() -> Self {
+        Self::invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the \
+             object's metadata, storage class, website redirect location or encryption attributes.",
+        )
+    }
+
+    /// Another operation on the same resource is under way.
+    #[must_use]
+    pub fn operation_aborted() -> Self {
+        let message = "A conflicting conditional operation is currently in progress against this resource. Please try \
+                       again.";
+        Self::new(StatusCode::CONFLICT, "OperationAborted", message)
+    }
+
+    /// Another write came between a conditional write's check and its commit.
+    #[must_use]
+    pub fn conditional_request_conflict(condition: &str, key: &str) -> Self {
+        let message = "The conditional request cannot succeed due to a conflicting operation against this resource.";
+        Self::new(StatusCode::CONFLICT, "ConditionalRequestConflict", message)
+            .with("Condition", condition)
+            .with("Key", key)
+    }
+
+    /// A header asks for what is not built. Nothing is done.
+    #[must_use]
+    pub fn not_implemented_header(header: &str) -> Self {
+        let message = "A header you provided implies functionality that is not implemented";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message).with("Header", header)
+    }
+
+    /// The operation is not built. Nothing is done.
+    #[must_use]
+    pub fn not_implemented() -> Self {
+        let message = "The operation you requested is not implemented";
+        Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
+    }
+
+    /// Something failed inside.
+    #[must_use]
+    pub fn internal_error() -> Self {
+        let message = "We encountered an internal error. Please try again.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+    }
+
+    /// Too much at once: try later.
+    #[must_use]
+    pub fn slow_down() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
+    }
+
+    /// Something that the server needs is away, such as the key provider: try later.
+    #[must_use]
+    pub fn service_unavailable() -> Self {
+        let message = "Service is unable to handle request.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+    }
+
+    /// The disk is full. S3 has no word for it; 507 is HTTP's, and unlike a 503 the SDKs do not retry it blindly.
+    #[must_use]
+    pub fn insufficient_storage() -> Self {
+        let message = "There is not enough space left to store what you sent.";
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
+    }
+}
+
+/// `bytes */SIZE`.
+fn content_range_of(object_size: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("bytes */{object_size}")).expect("digits are a valid header value")
+}

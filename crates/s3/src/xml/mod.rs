@@ -1,0 +1,18 @@
+//! XML as S3 writes it, and a strict reader of what clients send.
+
+mod documents;
+mod read;
+mod write;
+
+pub use documents::{
+    BlockedEncryption, CompletedPart, CreateBucketConfiguration, DefaultEncryption, Delete, ObjectIdentifier,
+    ServerSideEncryptionConfiguration, parse_complete_multipart_upload,
+};
+pub use read::XmlReader;
+pub use write::{XmlWriter, document};
+
+/// The namespace of S3's documents.
+pub const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// The `Content-Type` of every XML document S3 answers.
+pub const CONTENT_TYPE: &str = "application/xml";
