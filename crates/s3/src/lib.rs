@@ -12,4 +12,6 @@
 pub mod checksum;
 pub mod error;
 pub mod headers;
+pub mod query;
+pub mod route;
 pub mod xml;

@@ -73,12 +73,21 @@ impl S3Error {
 
     /// The resource knows no such method. `allow` lists those it knows, for the header of that name.
     #[must_use]
-    pub fn method_not_allowed(method: &str, resource_type: &str, allow: &'static str) -> Self {
+    pub fn method_not_allowed(method: &str, resource_type: &str, allow: String) -> Self {
         let message = "The specified method is not allowed against this resource.";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
             .with("Method", method)
             .with("ResourceType", resource_type)
-            .with_header(header::ALLOW, HeaderValue::from_static(allow))
+            .with_header(header::ALLOW, HeaderValue::try_from(allow).expect("method names are a valid header value"))
+    }
+
+    /// CORS preflight of a bucket without CORS rules.
+    #[must_use]
+    pub fn cors_not_enabled(method: &str, resource_type: &str) -> Self {
+        let message = "CORSResponse: CORS is not enabled for this bucket.";
+        Self::new(StatusCode::FORBIDDEN, "AccessForbidden", message)
+            .with("Method", method)
+            .with("ResourceType", resource_type)
     }
 
     /// A precondition does not hold; `condition` is the header or the rule that failed.
