@@ -1,0 +1,66 @@
+//! An engine that forgets: for tests of what is built on engines.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::engine::{Check, Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange};
+
+/// An [`Engine`] in memory. What it calls durable is gone with the process.
+#[derive(Default)]
+pub struct MemoryEngine {
+    entries: RwLock<BTreeMap<Bytes, Bytes>>,
+}
+
+impl MemoryEngine {
+    /// An empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+#[async_trait]
+impl Engine for MemoryEngine {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        Ok(self.entries.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let bounds = (range.start.as_ref().map(Vec::as_slice), range.end.as_ref().map(Vec::as_slice));
+        let found =
+            entries.range::<[u8], _>(bounds).map(|(key, value)| Entry { key: key.clone(), value: value.clone() });
+        Ok(match direction {
+            Direction::Forward => found.take(limit).collect(),
+            Direction::Reverse => found.rev().take(limit).collect(),
+        })
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let holds = |check: &Check| entries.get(&check.key) == check.expected.as_ref();
+        if let Some(failed) = commit.checks.iter().position(|check| !holds(check)) {
+            return Err(CommitError::Conflict(failed));
+        }
+        for write in commit.writes {
+            match write.value {
+                Some(value) => entries.insert(write.key, value),
+                None => entries.remove(&write.key),
+            };
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::conformance!(MemoryEngine::new());
+}

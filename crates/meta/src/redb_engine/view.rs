@@ -1,0 +1,170 @@
+//! Snapshots for readers, and what becomes of them when the file fails.
+
+use std::ops::Bound;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use redb::{Database, ReadOnlyTable, ReadableDatabase, StorageError};
+
+use super::open::TABLE;
+use crate::engine::{Direction, EngineError, Entry, KeyRange};
+use crate::pages::{Fault, SealedPages};
+
+/// The state as of one commit.
+pub(super) struct View(ReadOnlyTable<&'static [u8], &'static [u8]>);
+
+impl View {
+    pub(super) fn new(database: &Database) -> Result<Self, redb::Error> {
+        Ok(Self(database.begin_read()?.open_table(TABLE)?))
+    }
+
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+        Ok(self.0.get(key)?.map(|value| Bytes::copy_from_slice(value.value())))
+    }
+
+    /// `range` must not be empty: redb panics on a range whose start lies after its end.
+    pub(super) fn scan(
+        &self,
+        range: &KeyRange,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let bounds: (Bound<&[u8]>, Bound<&[u8]>) =
+            (range.start.as_ref().map(Vec::as_slice), range.end.as_ref().map(Vec::as_slice));
+        let found = self.0.range::<&[u8]>(bounds)?.map(|entry| {
+            let (key, value) = entry?;
+            Ok(Entry { key: Bytes::copy_from_slice(key.value()), value: Bytes::copy_from_slice(value.value()) })
+        });
+        match direction {
+            Direction::Forward => found.take(limit).collect(),
+            Direction::Reverse => found.rev().take(limit).collect(),
+        }
+    }
+}
+
+/// Why the engine refuses all work until it is opened again.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    Damaged(String),
+    Poisoned(String),
+}
+
+impl From<Failure> for EngineError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Damaged(what) => Self::Damaged(what),
+            Failure::Poisoned(what) => Self::Poisoned(what),
+        }
+    }
+}
+
+/// The view that readers share.
+///
+/// redb serves nothing from a file after its first failed operation. If that was for want of room, the writer opens
+/// the database anew, and readers wait for it; anything else is final.
+pub(super) struct Views {
+    pages: Arc<SealedPages>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+enum State {
+    Open(Arc<View>),
+    /// The writer is opening the database anew.
+    Reopening,
+    Failed(Failure),
+}
+
+impl Views {
+    pub(super) fn new(pages: Arc<SealedPages>, view: View) -> Self {
+        Self { pages, state: Mutex::new(State::Open(Arc::new(view))), changed: Condvar::new() }
+    }
+
+    /// Gives readers the state as of the latest commit. A failure stays.
+    pub(super) fn publish(&self, view: View) {
+        self.replace(State::Open(Arc::new(view)));
+    }
+
+    /// Makes readers wait for the next [`Views::publish`] or [`Views::fail`].
+    pub(super) fn suspend(&self) {
+        self.replace(State::Reopening);
+    }
+
+    /// Refuses all work from now on; the first failure counts.
+    pub(super) fn fail(&self, failure: Failure) {
+        self.replace(State::Failed(failure));
+    }
+
+    /// Why the engine refuses work, if it does.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        match &*self.lock() {
+            State::Failed(failure) => Some(failure.clone()),
+            State::Open(_) | State::Reopening => None,
+        }
+    }
+
+    /// What `error` means for the engine: `None` that it wants room, which the writer can mend.
+    pub(super) fn judge(&self, error: &redb::Error) -> Option<Failure> {
+        match (self.pages.fault(), error) {
+            (Some(Fault::NoSpace), _) => None,
+            (Some(Fault::Damaged(what)), _) => Some(Failure::Damaged(what)),
+            (None, redb::Error::Corrupted(what)) => Some(Failure::Damaged(what.clone())),
+            (Some(Fault::Io(what)), _) => Some(Failure::Poisoned(what)),
+            (None, error) => Some(Failure::Poisoned(error.to_string())),
+        }
+    }
+
+    /// Reads from the latest view.
+    pub(super) fn read<T>(&self, read: impl Fn(&View) -> Result<T, StorageError>) -> Result<T, EngineError> {
+        loop {
+            let view = self.current()?;
+            let error = match read(&view) {
+                Ok(found) => return Ok(found),
+                Err(error) => redb::Error::from(error),
+            };
+            let mut state = self.lock();
+            // Another view may be of a database opened anew: only an error of the latest one tells anything.
+            if !state.is(&view) {
+                continue;
+            }
+            match self.judge(&error) {
+                Some(failure) => {
+                    tracing::error!(?failure, "metadata cannot be read");
+                    *state = State::Failed(failure);
+                }
+                None => drop(self.changed.wait_while(state, |state| state.is(&view))),
+            }
+        }
+    }
+
+    fn current(&self) -> Result<Arc<View>, EngineError> {
+        let state = self.changed.wait_while(self.lock(), |state| matches!(state, State::Reopening));
+        match &*state.unwrap_or_else(PoisonError::into_inner) {
+            State::Open(view) => Ok(Arc::clone(view)),
+            State::Reopening => unreachable!("the wait ends with another state"),
+            State::Failed(failure) => Err(failure.clone().into()),
+        }
+    }
+
+    fn replace(&self, next: State) {
+        let mut state = self.lock();
+        if matches!(*state, State::Failed(_)) {
+            return;
+        }
+        let last = std::mem::replace(&mut *state, next);
+        drop(state);
+        self.changed.notify_all();
+        // Ending a read transaction takes locks of redb; no reader waits for that.
+        drop(last);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is(&self, view: &Arc<View>) -> bool {
+        matches!(self, Self::Open(current) if Arc::ptr_eq(current, view))
+    }
+}

@@ -1,0 +1,271 @@
+//! The writer thread: group commit, checkpoints, and what to do when writing fails.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+
+use redb::{Database, ReadableTable, Table};
+use tokio::sync::oneshot;
+
+use super::open::{TABLE, open_database};
+use super::view::{Failure, View, Views};
+use super::{OpenError, RedbSettings};
+use crate::engine::{Check, Commit, CommitError, EngineError};
+use crate::pages::SealedPages;
+
+/// A commit and where its outcome goes.
+pub(super) struct Request {
+    pub(super) commit: Commit,
+    pub(super) reply: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// Commits in one transaction, at most.
+const BATCH_COMMITS: usize = 1024;
+/// Bytes of values at which a transaction takes no further commit: memory is bounded, and so is the wait.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// What the writer thread owns.
+pub(super) struct Writer {
+    pages: Arc<SealedPages>,
+    /// `None` after a failure.
+    database: Option<Database>,
+    views: Arc<Views>,
+    settings: RedbSettings,
+    queue: Receiver<Request>,
+    /// Whether a crash now would cost a walk through the file.
+    checkpoint_due: bool,
+}
+
+impl Writer {
+    pub(super) fn new(
+        pages: Arc<SealedPages>,
+        database: Database,
+        views: Arc<Views>,
+        settings: RedbSettings,
+        queue: Receiver<Request>,
+    ) -> Self {
+        Self { pages, database: Some(database), views, settings, queue, checkpoint_due: true }
+    }
+
+    /// Serves the queue until its other end is dropped, then closes the file.
+    pub(super) fn run(mut self) -> Result<(), EngineError> {
+        while let Some(batch) = self.next_batch() {
+            self.serve(batch);
+        }
+        self.close()
+    }
+
+    /// Waits for commits and takes all that are there; `None` at the end of the queue.
+    fn next_batch(&mut self) -> Option<Vec<Request>> {
+        let first = if self.checkpoint_due {
+            match self.queue.recv_timeout(self.settings.checkpoint_after) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.checkpoint();
+                    self.queue.recv().ok()?
+                }
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        } else {
+            self.queue.recv().ok()?
+        };
+        let mut bytes = value_bytes(&first.commit);
+        let mut batch = vec![first];
+        while batch.len() < BATCH_COMMITS && bytes < BATCH_BYTES {
+            let Ok(next) = self.queue.try_recv() else { break };
+            bytes += value_bytes(&next.commit);
+            batch.push(next);
+        }
+        Some(batch)
+    }
+
+    fn serve(&mut self, batch: Vec<Request>) {
+        let batch = self.refuse_without_room(batch);
+        if batch.is_empty() {
+            return;
+        }
+        match self.apply(&batch) {
+            Ok(outcomes) => {
+                for (request, outcome) in batch.into_iter().zip(outcomes) {
+                    request.answer(outcome);
+                }
+            }
+            Err(refusal) => {
+                for request in batch {
+                    request.answer(Err(EngineError::from(refusal.clone()).into()));
+                }
+            }
+        }
+    }
+
+    /// Answers the commits for which the disk is too full, and returns the others.
+    ///
+    /// redb takes room as it goes and serves nothing after it found none. That can be mended, but it costs a walk
+    /// through the file, so the engine stops before.
+    fn refuse_without_room(&self, batch: Vec<Request>) -> Vec<Request> {
+        // A file system that does not tell is taken at its word when it refuses.
+        let available = self.pages.available().unwrap_or(u64::MAX);
+        let reserve = self.settings.reserve_bytes;
+        if available >= reserve {
+            return batch;
+        }
+        let mut accepted = Vec::new();
+        for request in batch {
+            let writes = &request.commit.writes;
+            let deletes = writes.iter().any(|write| write.value.is_none());
+            if writes.is_empty() || (deletes && available >= reserve / 2) {
+                accepted.push(request);
+            } else {
+                request.answer(Err(EngineError::NoSpace.into()));
+            }
+        }
+        accepted
+    }
+
+    /// Makes what holds of `batch` durable, in one transaction, and visible to readers.
+    fn apply(&mut self, batch: &[Request]) -> Result<Outcomes, Refusal> {
+        if let Some(failure) = self.views.failure() {
+            return Err(Refusal::Failed(failure));
+        }
+        let Some(database) = &self.database else { return Err(Refusal::Failed(stopped())) };
+        match commit_batch(database, batch) {
+            Ok((outcomes, None)) => Ok(outcomes),
+            Ok((outcomes, Some(view))) => {
+                self.views.publish(view);
+                self.checkpoint_due = true;
+                Ok(outcomes)
+            }
+            Err(error) => Err(self.recover(&error)),
+        }
+    }
+
+    /// Records the allocator's state on disk, so that a crash before the next commit costs no walk.
+    fn checkpoint(&mut self) {
+        self.checkpoint_due = false;
+        let room = self.pages.available().is_ok_and(|available| available >= self.settings.reserve_bytes);
+        if let (true, Some(database)) = (room, &self.database) {
+            let record = || {
+                let mut transaction = database.begin_write()?;
+                transaction.set_quick_repair(true);
+                transaction.commit()?;
+                View::new(database)
+            };
+            match record() {
+                Ok(view) => self.views.publish(view),
+                Err(error) => drop(self.recover(&error)),
+            }
+        }
+    }
+
+    /// Decides what follows from a failed transaction: after want of room the database is opened anew as of the
+    /// last commit; after anything else the engine refuses work.
+    fn recover(&mut self, error: &redb::Error) -> Refusal {
+        let failure = match self.views.judge(error) {
+            None => match self.reopen() {
+                Ok(()) => return Refusal::NoSpace,
+                Err(error) => Failure::Poisoned(error.to_string()),
+            },
+            Some(failure) => failure,
+        };
+        tracing::error!(?failure, "metadata cannot be written");
+        self.views.fail(failure.clone());
+        self.database = None;
+        Refusal::Failed(failure)
+    }
+
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        tracing::warn!("no space left for metadata: returning to the last commit");
+        self.views.suspend();
+        self.database = None;
+        self.pages.rewind()?;
+        let database = open_database(&self.pages, &self.settings)?;
+        let view = View::new(&database).map_err(|error| OpenError::Io(std::io::Error::other(error)))?;
+        self.database = Some(database);
+        self.views.publish(view);
+        self.checkpoint_due = true;
+        Ok(())
+    }
+
+    fn close(self) -> Result<(), EngineError> {
+        if let Some(failure) = self.views.failure() {
+            return Err(failure.into());
+        }
+        self.views.fail(stopped());
+        match self.database.map(Database::close) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(EngineError::Io(std::io::Error::other(error))),
+        }
+    }
+}
+
+impl Request {
+    fn answer(self, outcome: Result<(), CommitError>) {
+        // Nobody waits for the outcome of a commit whose future was dropped.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Why a whole batch was refused.
+#[derive(Clone)]
+enum Refusal {
+    NoSpace,
+    Failed(Failure),
+}
+
+impl From<Refusal> for EngineError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoSpace => Self::NoSpace,
+            Refusal::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+fn stopped() -> Failure {
+    Failure::Poisoned("the engine is closed".into())
+}
+
+fn value_bytes(commit: &Commit) -> usize {
+    commit.writes.iter().filter_map(|write| write.value.as_ref()).map(|value| value.len()).sum()
+}
+
+type Outcomes = Vec<Result<(), CommitError>>;
+
+/// Applies the commits in order, each to the state the ones before it left. The view is of the new state, if any.
+fn commit_batch(database: &Database, batch: &[Request]) -> Result<(Outcomes, Option<View>), redb::Error> {
+    let transaction = database.begin_write()?;
+    let mut outcomes = Vec::with_capacity(batch.len());
+    let mut changed = false;
+    {
+        let mut table = transaction.open_table(TABLE)?;
+        for Request { commit, .. } in batch {
+            if let Some(check) = first_failed(&table, &commit.checks)? {
+                outcomes.push(Err(CommitError::Conflict(check)));
+                continue;
+            }
+            for write in &commit.writes {
+                match &write.value {
+                    Some(value) => drop(table.insert(&write.key[..], &value[..])?),
+                    None => drop(table.remove(&write.key[..])?),
+                }
+                changed = true;
+            }
+            outcomes.push(Ok(()));
+        }
+    }
+    if !changed {
+        transaction.abort()?;
+        return Ok((outcomes, None));
+    }
+    transaction.commit()?;
+    Ok((outcomes, Some(View::new(database)?)))
+}
+
+fn first_failed(table: &Table<'_, &[u8], &[u8]>, checks: &[Check]) -> Result<Option<usize>, redb::StorageError> {
+    for (index, check) in checks.iter().enumerate() {
+        let value = table.get(&check.key[..])?;
+        if value.as_ref().map(|value| value.value()) != check.expected.as_deref() {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
