@@ -11,7 +11,7 @@ mod setting;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-pub(crate) use load::{Config, Given, Source};
+pub(crate) use load::{Config, Given};
 pub(crate) use network::Network;
 pub(crate) use setting::{Kind, SETTINGS, Setting};
 

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The name of the lock file in the data directory.
-const LOCK_FILE: &str = "lock";
+/// The name of the lock file in the data directory. The leading dot keeps the directory empty in the store's eyes.
+const LOCK_FILE: &str = ".lock";
 
 /// Why a data directory cannot be had for oneself.
 #[derive(Debug, Error)]
