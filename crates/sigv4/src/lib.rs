@@ -4,7 +4,7 @@
 //! argument. What S3 would answer to a bad request is an [`AuthError`], whose text is S3's own message.
 //!
 //! A server calls [`parse_authorization`], [`ParsedAuth::check_scope`], [`check_time`] and, with the signing key
-//! of the access key, [`verify`].
+//! of the access key, [`verify`]; then reads an `aws-chunked` body through a [`ChunkDecoder`].
 //!
 //! ```
 //! use coffer_sigv4::{PayloadHash, RequestParts, Scope, SecretKey, Signer, SigningKey};
@@ -33,6 +33,7 @@
 
 mod auth;
 mod canonical;
+mod chunks;
 mod credential;
 mod encoding;
 mod error;
@@ -45,6 +46,7 @@ mod timestamp;
 mod verify;
 
 pub use auth::{AuthKind, MAX_EXPIRES_S, ParsedAuth, parse_authorization};
+pub use chunks::{ChunkChain, ChunkDecoder, ChunkEncoder, ChunkError, Trailers};
 pub use credential::{Credential, Scope};
 pub use encoding::{decode_path, query_pairs};
 pub use error::{AuthError, CredentialFault, DateMismatch, HeaderFault, QueryFault, SignatureMismatch};

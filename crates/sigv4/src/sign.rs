@@ -1,5 +1,7 @@
 //! Signing requests, as a client does.
 
+use std::sync::Arc;
+
 use crate::ALGORITHM;
 use crate::auth::{CONTENT_SHA256, request_time};
 use crate::canonical::signature;
@@ -15,7 +17,7 @@ use crate::timestamp::Timestamp;
 pub struct Signer {
     access_key: String,
     scope: Scope,
-    key: SigningKey,
+    key: Arc<SigningKey>,
 }
 
 /// A signature for the `Authorization` header.
@@ -23,7 +25,7 @@ pub struct Signer {
 pub struct SignedHeader {
     /// The value of the header.
     pub authorization: String,
-    /// The signature in it: the seed of the chunk signatures.
+    /// The signature in it: where a [`ChunkChain`](crate::ChunkChain) starts.
     pub signature: [u8; 32],
 }
 
@@ -31,7 +33,7 @@ impl Signer {
     /// Derives the signing key.
     #[must_use]
     pub fn new(access_key: impl Into<String>, secret: &SecretKey, scope: Scope) -> Self {
-        let key = SigningKey::derive(secret, &scope);
+        let key = Arc::new(SigningKey::derive(secret, &scope));
         Self { access_key: access_key.into(), scope, key }
     }
 
@@ -43,7 +45,7 @@ impl Signer {
 
     /// The key it signs with.
     #[must_use]
-    pub fn key(&self) -> &SigningKey {
+    pub fn key(&self) -> &Arc<SigningKey> {
         &self.key
     }
 
