@@ -1,0 +1,68 @@
+//! What the end-to-end tests need on this machine: s3cmd from Debian, the other clients in `.venv`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::say;
+
+/// Installs what is missing, and returns the Python of the project's virtual environment.
+///
+/// When everything is there, no network is needed.
+pub(crate) fn python(root: &Path) -> Result<PathBuf> {
+    let mut packages = Vec::new();
+    if !succeeds("s3cmd", &["--version"]) {
+        packages.push("s3cmd");
+    }
+    if !succeeds("python3", &["-c", "import ensurepip, venv"]) {
+        packages.extend(["python3", "python3-venv"]);
+    }
+    if !packages.is_empty() {
+        install(&packages)?;
+    }
+    let environment = root.join(".venv");
+    let python = environment.join("bin/python");
+    let requirements = root.join("e2e/requirements.txt");
+    let wanted = fs::read_to_string(&requirements).context("e2e/requirements.txt cannot be read")?;
+    // A copy of what was installed last, written when the installation is complete.
+    let installed = environment.join("requirements.txt");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(python);
+    }
+    if !succeeds(&python.to_string_lossy(), &["-m", "pip", "--version"]) {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    }
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    run(Command::new(&python).args(pip).arg(&requirements))?;
+    fs::write(&installed, wanted).context(".venv cannot be written")?;
+    Ok(python)
+}
+
+/// Installs Debian packages, by sudo unless this is root already.
+fn install(packages: &[&str]) -> Result<()> {
+    let user = Command::new("id").arg("-u").output().context("the user id cannot be found")?;
+    let prefix: &[&str] = if user.stdout.trim_ascii() == b"0" { &["env"] } else { &["sudo", "env"] };
+    let apt = |arguments: &[&str]| {
+        let (program, prefix) = prefix.split_first().expect("there is at least env");
+        run(Command::new(program).args(prefix).args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments))
+    };
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
+        .with_context(|| format!("please install {} yourself", packages.join(" ")))
+}
+
+/// Runs a command in sight of the user.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    say(&format!("$ {shown}"));
+    let status = command.status().with_context(|| format!("{shown} cannot be started"))?;
+    ensure!(status.success(), "{shown} failed");
+    Ok(())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let silent = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    silent.is_ok_and(|status| status.success())
+}
