@@ -101,7 +101,7 @@ impl BlobStore for LocalBlobs {
 
     /// What lies in the page cache is read where the caller runs; for the rest a blocking thread waits.
     ///
-    /// See docs/decisions/0003-local-blobs.md for the measurement.
+    /// See docs/decisions/0004-local-blobs.md for the measurement.
     async fn read(&self, id: BlobId, range: Range<u64>) -> Result<Bytes, BlobError> {
         let file = self.file(id).await?;
         // Asked before memory is set aside: a damaged record may ask for any length.

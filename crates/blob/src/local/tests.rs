@@ -337,6 +337,22 @@ async fn a_cut_blob_is_too_short() {
 }
 
 #[tokio::test]
+async fn what_left_the_page_cache_is_read_from_the_disk() {
+    const LEN: u64 = 300_000;
+    let bench = Bench::new(healthy);
+    let bytes: Bytes = (0..LEN).map(|i| (i / 1000) as u8).collect();
+    let mut writer = bench.writer(ID);
+    writer.write(bytes.clone()).await.unwrap();
+    writer.finish().await.unwrap();
+    let file = File::open(bench.path(ID)).unwrap();
+    for cold in [0..LEN, 100_000..LEN, 0..100_000, 100_000..200_000] {
+        let cold_len = std::num::NonZeroU64::new(cold.end - cold.start);
+        rustix::fs::fadvise(&file, cold.start, cold_len, rustix::fs::Advice::DontNeed).unwrap();
+        assert!(bench.blobs.read(ID, 0..LEN).await.unwrap() == bytes, "{cold:?}");
+    }
+}
+
+#[tokio::test]
 async fn more_blobs_are_read_than_files_held() {
     let dir = TempDir::new().unwrap();
     let blobs = LocalBlobs::open(dir.path(), LocalSettings::default().with_open_file_count(2)).unwrap();
