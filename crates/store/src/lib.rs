@@ -1,1 +1,53 @@
-//! placeholder
+//! Buckets, objects, uploads and their encryption: the domain, which knows no HTTP.
+//!
+//! A [`Store`] joins a metadata engine, a blob store and a key provider. Everything is sealed before it reaches either
+//! of the first two. Reads look up, check the key, then give plaintext piece by piece; writes seal, make the data
+//! durable, and commit the record last: every change is one check-and-commit, tried again when it loses a race.
+
+mod body;
+pub mod bootstrap;
+mod bucket;
+pub mod checksum;
+mod clock;
+mod complete;
+mod copy;
+mod credentials;
+mod delete;
+mod error;
+mod garbage;
+mod ingest;
+mod keys;
+mod list;
+mod names;
+mod object;
+mod part;
+mod pins;
+mod put;
+mod read;
+mod records;
+mod references;
+mod sealing;
+mod store;
+mod tables;
+mod upload;
+
+pub use body::{Body, ExpectedDigests, FullBody, WantedDigests};
+pub use bootstrap::{Bootstrap, BootstrapError};
+pub use bucket::{Bucket, BucketEncryption, BucketEncryptionChange};
+pub use clock::{Clock, SystemClock};
+pub use coffer_seal::{ChecksumAlgorithm, Checksums, SumsType};
+pub use complete::{CompleteUpload, CompletedPart, MIN_PART_LEN};
+pub use copy::CopyObject;
+pub use credentials::RootCredentials;
+pub use delete::DeleteConditions;
+pub use error::{BodyError, StoreError};
+pub use garbage::Collected;
+pub use list::{ListEntry, ListObjects, ObjectPage};
+pub use names::{BucketName, InstanceId, InvalidBucketName, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectKey};
+pub use object::{ObjectInfo, ObjectSums, WriteConditions};
+pub use part::{StoredPart, UploadPart};
+pub use put::{MAX_PUT_LEN, PutObject, StoredObject};
+pub use read::{ObjectReader, ObjectStream, PartInfo};
+pub use sealing::{Encryption, EncryptionMode};
+pub use store::{Settings, Store};
+pub use upload::{CreateUpload, ListUploads, UploadEntry, UploadInfo, UploadPage, UploadedPart};

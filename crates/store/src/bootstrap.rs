@@ -1,0 +1,143 @@
+//! The one file of a store that is readable: which format it has, and its metadata key, wrapped by the root key.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use coffer_crypto::{Key32, random_array};
+use coffer_keyring::{KeyError, Purpose, RootKeys, WrapContext};
+use thiserror::Error;
+
+use crate::records::{decode, encode};
+
+/// The name of the file in the data directory.
+pub const FILE_NAME: &str = "coffer.store";
+
+const MAGIC: &[u8; 8] = b"COFFER\x00\x01";
+
+/// What a store needs before anything of it can be opened.
+pub struct Bootstrap {
+    /// The id of the store.
+    pub store_id: [u8; 16],
+    /// The key of the system records and of the engine's pages.
+    pub metadata_key: Key32,
+    /// The generation of the metadata key.
+    pub generation: u32,
+}
+
+/// Why a store cannot be bootstrapped. Nothing was written.
+#[derive(Debug, Error)]
+pub enum BootstrapError {
+    /// The directory holds no store.
+    #[error("{0} holds no Coffer store")]
+    Missing(PathBuf),
+    /// The directory holds other things.
+    #[error("{0} is not empty and holds no Coffer store")]
+    Foreign(PathBuf),
+    /// The file is not one of ours, or of a later version.
+    #[error("{0} is damaged or of a later version of Coffer")]
+    Damaged(PathBuf),
+    /// The root key is not the one that the store was made with, or its provider is not there.
+    #[error("the metadata key of {path} cannot be unwrapped: {source}")]
+    RootKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// The disk or the system failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+#[derive(minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+struct BootstrapRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    store_id: [u8; 16],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    metadata_key_id: [u8; 16],
+    #[n(2)]
+    generation: u32,
+    #[cbor(n(3), with = "minicbor::bytes")]
+    wrapped_metadata_key: Vec<u8>,
+}
+
+impl Bootstrap {
+    /// Whether `data` holds a store.
+    #[must_use]
+    pub fn exists(data: &Path) -> bool {
+        data.join(FILE_NAME).exists()
+    }
+
+    /// Makes a new store's bootstrap file in `data`, an empty directory or one that does not exist yet.
+    ///
+    /// # Errors
+    /// [`BootstrapError`]
+    pub async fn create(data: &Path, root: &dyn RootKeys) -> Result<Self, BootstrapError> {
+        let io = |source| BootstrapError::Io { path: data.to_owned(), source };
+        fs::create_dir_all(data).map_err(io)?;
+        let foreign = |entry: &io::Result<fs::DirEntry>| {
+            entry.as_ref().is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        };
+        if fs::read_dir(data).map_err(io)?.any(|entry| foreign(&entry)) {
+            return Err(BootstrapError::Foreign(data.to_owned()));
+        }
+        let path = data.join(FILE_NAME);
+        let metadata_key = Key32::generate();
+        let (store_id, metadata_key_id, generation) = (random_array(), random_array(), 1);
+        let context = WrapContext { purpose: Purpose::MetadataKey, key_id: metadata_key_id, generation };
+        let wrapped_metadata_key = root
+            .wrap(&context, &metadata_key)
+            .await
+            .map_err(|source| BootstrapError::RootKey { path: path.clone(), source })?;
+        let record = BootstrapRecord { store_id, metadata_key_id, generation, wrapped_metadata_key };
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(encode(&record));
+        write_durably(data, &path, &bytes).map_err(|source| BootstrapError::Io { path, source })?;
+        Ok(Self { store_id, metadata_key, generation })
+    }
+
+    /// Opens the bootstrap file of the store in `data`.
+    ///
+    /// # Errors
+    /// [`BootstrapError`]
+    pub async fn open(data: &Path, root: &dyn RootKeys) -> Result<Self, BootstrapError> {
+        let path = data.join(FILE_NAME);
+        let bytes = fs::read(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => BootstrapError::Missing(data.to_owned()),
+            _ => BootstrapError::Io { path: path.clone(), source },
+        })?;
+        let record: BootstrapRecord = bytes
+            .strip_prefix(MAGIC)
+            .and_then(|record| decode(record).ok())
+            .ok_or_else(|| BootstrapError::Damaged(path.clone()))?;
+        let context = WrapContext {
+            purpose: Purpose::MetadataKey,
+            key_id: record.metadata_key_id,
+            generation: record.generation,
+        };
+        let metadata_key = root
+            .unwrap(&context, &record.wrapped_metadata_key)
+            .await
+            .map_err(|source| BootstrapError::RootKey { path, source })?;
+        Ok(Self { store_id: record.store_id, metadata_key, generation: record.generation })
+    }
+}
+
+/// Writes a whole file so that a crash leaves either none or all of it.
+fn write_durably(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // The leading dot keeps a left-over from looking like a foreign file.
+    let temporary = dir.join(format!(".{FILE_NAME}.new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    File::open(dir)?.sync_all()
+}

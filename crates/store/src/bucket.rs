@@ -1,0 +1,327 @@
+//! Buckets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coffer_crypto::random_array;
+use coffer_meta::{Commit, Direction, KeyRange};
+
+use crate::error::{Committed, StoreError};
+use crate::keys::BucketKeys;
+use crate::names::{BucketName, InstanceId};
+use crate::records::{BucketEncryptionRecord, BucketRecord, UploadRecord};
+use crate::store::{MOST_TRIES, Store};
+use crate::tables::{self, Table};
+
+/// A bucket as it was when it was looked up. Cheap to clone.
+#[derive(Clone)]
+pub struct Bucket(Arc<State>);
+
+struct State {
+    name: BucketName,
+    record: BucketRecord,
+    /// The sealed row: a commit that checks for it knows that the bucket has not changed.
+    row: Bytes,
+    keys: Arc<BucketKeys>,
+}
+
+/// The default encryption that PutBucketEncryption set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketEncryption {
+    /// `AES256`.
+    pub algorithm: String,
+    /// The KMS key as it was given.
+    pub kms_key_id: Option<String>,
+    /// `BucketKeyEnabled`.
+    pub bucket_key_enabled: bool,
+}
+
+/// What PutBucketEncryption changes; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BucketEncryptionChange {
+    /// The default encryption.
+    pub default: Option<BucketEncryption>,
+    /// Whether uploads under customer keys are refused.
+    pub sse_c_blocked: Option<bool>,
+}
+
+impl Bucket {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &BucketName {
+        &self.0.name
+    }
+
+    /// When it was made, in milliseconds since 1970.
+    #[must_use]
+    pub fn created_ms(&self) -> u64 {
+        self.0.record.created_ms
+    }
+
+    /// The region it was made in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.0.record.region
+    }
+
+    /// The default encryption that was set explicitly.
+    #[must_use]
+    pub fn encryption(&self) -> Option<BucketEncryption> {
+        self.0.record.encryption.as_ref().map(|record| BucketEncryption {
+            algorithm: record.algorithm.clone(),
+            kms_key_id: record.kms_key_id.clone(),
+            bucket_key_enabled: record.bucket_key_enabled,
+        })
+    }
+
+    /// Whether uploads under customer keys are refused.
+    #[must_use]
+    pub fn sse_c_blocked(&self) -> bool {
+        self.0.record.sse_c_blocked
+    }
+
+    pub(crate) fn id(&self) -> &[u8; 16] {
+        &self.0.record.id
+    }
+
+    pub(crate) fn keys(&self) -> &BucketKeys {
+        &self.0.keys
+    }
+
+    /// Makes a commit hold only while the bucket is as it was looked up.
+    pub(crate) fn check(&self, commit: &mut Commit) {
+        commit.check(tables::bucket(self.name().as_str()), Some(self.0.row.clone()));
+    }
+}
+
+impl Store {
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// [`StoreError::BucketAlreadyOwnedByYou`].
+    pub async fn create_bucket(&self, name: &BucketName, region: &str) -> Result<(), StoreError> {
+        let id = random_array();
+        let (_, keys) = BucketKeys::create(&*self.0.root, id).await?;
+        let record = BucketRecord {
+            id,
+            created_ms: self.now_ms(),
+            region: region.to_owned(),
+            keys,
+            encryption: None,
+            sse_c_blocked: self.0.settings.block_sse_c_on_new_buckets,
+            deleting: false,
+        };
+        let row = tables::bucket(name.as_str());
+        let mut commit = Commit::new();
+        let sealed = self.seal_system(Table::Bucket, &row, &record);
+        commit.check(row.clone(), None).put(row, sealed);
+        match self.commit(commit).await? {
+            Committed::Yes => Ok(()),
+            Committed::Conflict => Err(StoreError::BucketAlreadyOwnedByYou),
+        }
+    }
+
+    /// Looks a bucket up.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`].
+    pub async fn bucket(&self, name: &BucketName) -> Result<Bucket, StoreError> {
+        for _ in 0..MOST_TRIES {
+            let bucket = self.bucket_even_if_deleting(name).await?;
+            if !bucket.0.record.deleting {
+                return Ok(bucket);
+            }
+            // DeleteBucket decides within moments whether the bucket stays.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Err(StoreError::Contention)
+    }
+
+    pub(crate) async fn bucket_even_if_deleting(&self, name: &BucketName) -> Result<Bucket, StoreError> {
+        let key = tables::bucket(name.as_str());
+        let Some(row) = self.0.engine.get(&key).await? else {
+            self.forget_bucket(name.as_str());
+            return Err(StoreError::NoSuchBucket);
+        };
+        let cached = self.cached_bucket(name.as_str());
+        if let Some(bucket) = cached.as_ref().filter(|bucket| bucket.0.row == row) {
+            return Ok(bucket.clone());
+        }
+        let record: BucketRecord = self.open_system(Table::Bucket, &key, &row)?;
+        let keys = match cached.filter(|bucket| bucket.0.record.keys == record.keys && *bucket.id() == record.id) {
+            Some(bucket) => bucket.0.keys.clone(),
+            None => Arc::new(BucketKeys::unwrap(&*self.0.root, record.id, &record.keys).await?),
+        };
+        let bucket = Bucket(Arc::new(State { name: name.clone(), record, row, keys }));
+        self.cache_bucket(&bucket);
+        Ok(bucket)
+    }
+
+    /// Lists up to `limit` buckets whose names start with `prefix` and come after `after`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub async fn list_buckets(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        let start = tables::bucket(prefix);
+        let range = match after {
+            Some(after) if after >= prefix => KeyRange::prefix_after(&start, &tables::bucket(after)),
+            _ => KeyRange::prefix(&start),
+        };
+        let mut buckets = Vec::new();
+        for entry in self.0.engine.scan(range, limit, Direction::Forward).await? {
+            let name = std::str::from_utf8(&entry.key[1..]).ok().and_then(BucketName::for_lookup);
+            let name = name.ok_or_else(|| StoreError::Damaged("a bucket row has an impossible name".to_owned()))?;
+            match self.bucket_even_if_deleting(&name).await {
+                Ok(bucket) => buckets.push(bucket),
+                Err(StoreError::NoSuchBucket) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(buckets)
+    }
+
+    /// Changes the default encryption of a bucket.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`].
+    pub async fn put_bucket_encryption(
+        &self,
+        name: &BucketName,
+        change: &BucketEncryptionChange,
+    ) -> Result<(), StoreError> {
+        self.change_bucket(name, |record| {
+            if let Some(default) = &change.default {
+                record.encryption = Some(BucketEncryptionRecord {
+                    algorithm: default.algorithm.clone(),
+                    kms_key_id: default.kms_key_id.clone(),
+                    bucket_key_enabled: default.bucket_key_enabled,
+                });
+            }
+            record.sse_c_blocked = change.sse_c_blocked.unwrap_or(record.sse_c_blocked);
+        })
+        .await
+    }
+
+    /// Returns a bucket to the implicit default encryption. A block of SSE-C stays.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`].
+    pub async fn delete_bucket_encryption(&self, name: &BucketName) -> Result<(), StoreError> {
+        self.change_bucket(name, |record| record.encryption = None).await
+    }
+
+    async fn change_bucket(&self, name: &BucketName, change: impl Fn(&mut BucketRecord)) -> Result<(), StoreError> {
+        for _ in 0..MOST_TRIES {
+            let bucket = self.bucket(name).await?;
+            if let Committed::Yes = self.replace_bucket(&bucket, &change).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contention)
+    }
+
+    async fn replace_bucket(
+        &self,
+        bucket: &Bucket,
+        change: impl Fn(&mut BucketRecord),
+    ) -> Result<Committed, StoreError> {
+        let mut record = bucket.0.record.clone();
+        change(&mut record);
+        if record == bucket.0.record {
+            return Ok(Committed::Yes);
+        }
+        let row = tables::bucket(bucket.name().as_str());
+        let sealed = self.seal_system(Table::Bucket, &row, &record);
+        let mut commit = Commit::new();
+        bucket.check(&mut commit);
+        commit.put(row, sealed);
+        self.commit(commit).await
+    }
+
+    /// Deletes an empty bucket, and aborts the uploads in progress in it.
+    ///
+    /// The bucket is marked first, which makes every commit of a writer that saw it unmarked fail; then it is certain
+    /// that nothing is added behind the scan for objects.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`], [`StoreError::BucketNotEmpty`].
+    pub async fn delete_bucket(&self, name: &BucketName) -> Result<(), StoreError> {
+        for _ in 0..MOST_TRIES {
+            let bucket = self.bucket(name).await?;
+            if !self.is_empty(&bucket).await? {
+                return Err(StoreError::BucketNotEmpty);
+            }
+            match self.replace_bucket(&bucket, |record| record.deleting = true).await? {
+                Committed::Yes => return self.finish_delete(name).await,
+                Committed::Conflict => {}
+            }
+        }
+        Err(StoreError::Contention)
+    }
+
+    /// Decides about a bucket that is marked: it goes, or the mark goes.
+    async fn finish_delete(&self, name: &BucketName) -> Result<(), StoreError> {
+        let bucket = self.bucket_even_if_deleting(name).await?;
+        if !self.is_empty(&bucket).await? {
+            self.replace_bucket(&bucket, |record| record.deleting = false).await?;
+            return Err(StoreError::BucketNotEmpty);
+        }
+        self.abort_all_uploads(&bucket).await?;
+        self.finish_ended_uploads_of(&bucket).await?;
+        let mut commit = Commit::new();
+        bucket.check(&mut commit);
+        commit.delete(tables::bucket(name.as_str()));
+        self.forget_bucket(name.as_str());
+        match self.commit(commit).await? {
+            Committed::Yes => Ok(()),
+            Committed::Conflict => Err(StoreError::Contention),
+        }
+    }
+
+    /// Decides about the buckets that a crash left marked. Called once, before the store is used.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub async fn resume_bucket_deletions(&self) -> Result<(), StoreError> {
+        const PAGE: usize = 1000;
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.list_buckets("", after.as_deref(), PAGE).await?;
+            for bucket in page.iter().filter(|bucket| bucket.0.record.deleting) {
+                match self.finish_delete(bucket.name()).await {
+                    Ok(()) | Err(StoreError::BucketNotEmpty) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = Some(last.name().as_str().to_owned()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    async fn is_empty(&self, bucket: &Bucket) -> Result<bool, StoreError> {
+        let objects = KeyRange::prefix(&tables::of_bucket(Table::Object, bucket.id()));
+        Ok(self.0.engine.scan(objects, 1, Direction::Forward).await?.is_empty())
+    }
+
+    async fn abort_all_uploads(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        let prefix = tables::of_bucket(Table::Upload, bucket.id());
+        loop {
+            let uploads = self.0.engine.scan(KeyRange::prefix(&prefix), 100, Direction::Forward).await?;
+            if uploads.is_empty() {
+                return Ok(());
+            }
+            for entry in uploads {
+                let record: UploadRecord = bucket.keys().open(Table::Upload, &entry.key, &entry.value)?;
+                self.end_upload(bucket, entry.key, entry.value, InstanceId(record.upload_id)).await?;
+            }
+        }
+    }
+}

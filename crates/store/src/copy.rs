@@ -1,0 +1,144 @@
+//! CopyObject: by sharing the blob where the sealed format allows it, else through plaintext.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use coffer_crypto::Key32;
+use coffer_seal::{ChecksumAlgorithm, SumsType};
+
+use crate::body::{Body, WantedDigests};
+use crate::bucket::Bucket;
+use crate::checksum;
+use crate::error::{BodyError, StoreError};
+use crate::names::{InstanceId, ObjectKey};
+use crate::object::WriteConditions;
+use crate::put::{NewSingle, PartData, PutObject, SinglePart, StoredObject};
+use crate::read::{ObjectReader, ObjectStream};
+use crate::sealing::{Encryption, EncryptionMode, Sealing};
+use crate::store::Store;
+
+/// What CopyObject stores at the destination.
+pub struct CopyObject<'a> {
+    /// How the copy is sealed. Never inherited from the source.
+    pub encryption: Encryption<'a>,
+    /// Content headers and user metadata; `None`: those of the source.
+    pub headers: Option<Vec<(String, String)>>,
+    /// Tags; `None`: those of the source.
+    pub tags: Option<Vec<(String, String)>>,
+    /// As the client named it.
+    pub storage_class: String,
+    /// The checksum algorithm that the client named; `None`: that of the source.
+    pub algorithm: Option<ChecksumAlgorithm>,
+    /// What must hold of the object at the destination.
+    pub conditions: WriteConditions,
+}
+
+impl Store {
+    /// Copies an object that was found with its key.
+    ///
+    /// `source_key` is the customer key that `source` was found with, and `onto_itself` whether source and destination
+    /// are the same object.
+    ///
+    /// # Errors
+    /// [`StoreError`]: conditions, damage of the source, no space.
+    pub async fn copy_object(
+        &self,
+        source: ObjectReader<'_>,
+        source_key: Option<&Key32>,
+        onto_itself: bool,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        copy: CopyObject<'_>,
+    ) -> Result<StoredObject, StoreError> {
+        self.check_write_conditions(bucket, key, &copy.conditions).await?;
+        let headers = copy.headers.clone().unwrap_or_else(|| source.info().headers.clone());
+        let tags = copy.tags.clone().unwrap_or_else(|| source.info().tags.clone());
+        if may_share(&source, source_key, onto_itself, &copy)
+            && let Some(shared) = self.share(&source, bucket, key, &copy, headers.clone(), tags.clone()).await?
+        {
+            return Ok(shared);
+        }
+        let algorithm = match copy.algorithm {
+            Some(algorithm) => Some(algorithm),
+            None => source.open(0..0)?.sums.and_then(|(_, sums)| sums.iter().next().map(|(algorithm, _)| algorithm)),
+        };
+        let size = source.info().size;
+        let (stream, _) = source.read(0..size).await?;
+        let put = PutObject {
+            encryption: copy.encryption,
+            headers,
+            storage_class: copy.storage_class,
+            tags,
+            wanted: WantedDigests { md5: false, algorithm: algorithm.filter(|a| checksum::is_supported(*a)) },
+            conditions: copy.conditions,
+        };
+        self.put_object(bucket, key, put, &mut StreamBody(stream)).await
+    }
+
+    /// Makes a copy that shares the blob of its source: a new object key, the part key boxed again under it.
+    ///
+    /// `None` when the checksum that is asked for is not at hand.
+    async fn share(
+        &self,
+        source: &ObjectReader<'_>,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        copy: &CopyObject<'_>,
+        headers: Vec<(String, String)>,
+        tags: Vec<(String, String)>,
+    ) -> Result<Option<StoredObject>, StoreError> {
+        let opened = source.open(0..u64::MAX)?;
+        let Some((SumsType::FullObject, checksums)) = opened.sums else { return Ok(None) };
+        if copy.algorithm.is_some_and(|algorithm| checksums.get(algorithm).is_none()) {
+            return Ok(None);
+        }
+        let [part] = &source.parts()[..] else { return Ok(None) };
+        let blob = part.blob();
+        let plain_len = part.plain_len;
+        let Some(opened_part) = opened.parts.into_iter().next() else { return Ok(None) };
+        let instance = InstanceId::new(self.now_ms());
+        let sums = (SumsType::FullObject, checksums);
+        let object = NewSingle {
+            instance,
+            sealing: Sealing::begin(bucket, key, instance, copy.encryption, headers.clone()),
+            part: SinglePart { plain_len, keys: opened_part.keys, data: PartData::Shared(blob) },
+            md5: match copy.encryption {
+                Encryption::SseS3 => md5_of(&source.info().etag),
+                Encryption::SseC(_) => None,
+            },
+            sums: sums.clone(),
+            storage_class: copy.storage_class.clone(),
+            tags,
+        };
+        let record = self.commit_single(bucket, key, object, &copy.conditions).await?;
+        Ok(Some(StoredObject { info: record.info(headers)?, sums: Some(sums) }))
+    }
+}
+
+/// Whether the copy may name the blob of its source (docs/spec/sealed-object.md, "Copies").
+///
+/// Between two owners of different keys it may not: whoever has the one key could open what the other one seals.
+fn may_share(source: &ObjectReader<'_>, source_key: Option<&Key32>, onto_itself: bool, copy: &CopyObject<'_>) -> bool {
+    let in_one_blob = source.info().part_count.is_none() && source.parts().iter().all(|part| !part.inline);
+    let same_owner = match (source.info().mode, copy.encryption) {
+        (EncryptionMode::SseS3, Encryption::SseS3) => md5_of(&source.info().etag).is_some(),
+        (EncryptionMode::SseC, Encryption::SseC(key)) => {
+            onto_itself || source_key.is_some_and(|source| coffer_crypto::ct_eq(source.expose(), key.expose()))
+        }
+        _ => false,
+    };
+    in_one_blob && same_owner
+}
+
+fn md5_of(etag: &str) -> Option<[u8; 16]> {
+    hex::decode(etag).ok()?.try_into().ok()
+}
+
+/// The plaintext of an object as the body of another.
+pub(crate) struct StreamBody(pub(crate) ObjectStream);
+
+#[async_trait]
+impl Body for StreamBody {
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        self.0.next().await.map_err(|error| Box::new(error) as BodyError)
+    }
+}

@@ -1,0 +1,249 @@
+//! Objects: what is known of one, and how one takes the place of another.
+
+use bytes::Bytes;
+use coffer_blob::BlobId;
+use coffer_meta::Commit;
+use coffer_seal::{Checksums, SumsType};
+
+use crate::bucket::Bucket;
+use crate::error::{Committed, StoreError};
+use crate::names::{InstanceId, ObjectKey};
+use crate::records::{FieldRecord, ObjectRecord, PartListRecord, PartRecord};
+use crate::sealing::EncryptionMode;
+use crate::store::{MOST_TRIES, Store};
+use crate::tables::{self, Table};
+
+/// What is known of an object without its data.
+#[derive(Clone)]
+pub struct ObjectInfo {
+    /// Which version this is.
+    pub instance_id: InstanceId,
+    /// Length of the plaintext in bytes.
+    pub size: u64,
+    /// The ETag, without quotes.
+    pub etag: String,
+    /// When it was stored, in milliseconds since 1970.
+    pub last_modified_ms: u64,
+    /// As the client named it.
+    pub storage_class: String,
+    /// Content headers and user metadata: lower-case names, values as they go into the answer. Empty in listings.
+    pub headers: Vec<(String, String)>,
+    /// Whose key protects it.
+    pub mode: EncryptionMode,
+    /// How many parts it was uploaded in; `None` for an object that was not a multipart upload.
+    pub part_count: Option<u32>,
+    /// The multipart upload named a checksum algorithm.
+    pub parts_show_checksums: bool,
+    /// Tags, in the order given.
+    pub tags: Vec<(String, String)>,
+}
+
+/// The checksums of an object and what they are taken over.
+pub type ObjectSums = (SumsType, Checksums);
+
+/// What a write asks of the object that is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteConditions {
+    /// `If-None-Match: *`: there must be none.
+    pub if_none_match: bool,
+    /// `If-Match`: there must be one with this ETag (without quotes), or with any if it is `*`.
+    pub if_match: Option<String>,
+}
+
+impl WriteConditions {
+    fn check(&self, current: Option<&ObjectRecord>) -> Result<(), StoreError> {
+        match (current, &self.if_match) {
+            (Some(_), _) if self.if_none_match => Err(StoreError::PreconditionFailed("If-None-Match")),
+            (None, Some(_)) => Err(StoreError::PreconditionNoSuchKey),
+            (Some(current), Some(etag)) if etag != "*" && *etag != current.etag => {
+                Err(StoreError::PreconditionFailed("If-Match"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An object about to be committed.
+pub(crate) struct NewObject {
+    pub(crate) record: ObjectRecord,
+    /// All its parts: they move to rows of their own if there are many.
+    pub(crate) parts: Vec<PartRecord>,
+    /// The sealed bytes of its one part, if they go into the engine.
+    pub(crate) inline: Option<(BlobId, Bytes)>,
+    /// Blobs that no record names yet.
+    pub(crate) fresh: Vec<BlobId>,
+    /// Blobs that other records name too.
+    pub(crate) shared: Vec<BlobId>,
+}
+
+/// Parts that an object's own row holds at the most: listings read that row.
+const MOST_PARTS_IN_ROW: usize = 4;
+
+/// Parts in one row of the part-list table, about 30 KiB.
+const PARTS_A_ROW: usize = 256;
+
+impl Store {
+    /// Reads the record of the current version of an object, and its sealed bytes for a check.
+    pub(crate) async fn object_record(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Option<(ObjectRecord, Bytes)>, StoreError> {
+        let row = tables::object(bucket.id(), key);
+        let Some(sealed) = self.0.engine.get(&row).await? else { return Ok(None) };
+        Ok(Some((bucket.keys().open(Table::Object, &row, &sealed)?, sealed)))
+    }
+
+    /// Checks conditions before a body is read, so that a client need not send it in vain.
+    ///
+    /// # Errors
+    /// [`StoreError::PreconditionFailed`], [`StoreError::PreconditionNoSuchKey`].
+    pub async fn check_write_conditions(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        conditions: &WriteConditions,
+    ) -> Result<(), StoreError> {
+        if *conditions == WriteConditions::default() {
+            return Ok(());
+        }
+        let current = self.object_record(bucket, key).await?;
+        conditions.check(current.as_ref().map(|(record, _)| record))
+    }
+
+    /// Puts an object in the place of the one that is there, if any. `extra` joins the same commit.
+    ///
+    /// When this returns, the object is on stable storage.
+    pub(crate) async fn commit_object(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        mut new: NewObject,
+        conditions: &WriteConditions,
+        extra: impl Fn(&mut Commit),
+    ) -> Result<ObjectRecord, StoreError> {
+        let instance = InstanceId(new.record.instance_id);
+        let row = tables::object(bucket.id(), key);
+        let mut bucket = bucket.clone();
+        let part_rows = self.place_parts(&bucket, instance, &mut new);
+        for _ in 0..MOST_TRIES {
+            let current = self.object_record(&bucket, key).await?;
+            conditions.check(current.as_ref().map(|(record, _)| record))?;
+            let mut commit = Commit::new();
+            bucket.check(&mut commit);
+            commit.check(row.clone(), current.as_ref().map(|(_, sealed)| sealed.clone()));
+            let released = match &current {
+                Some((record, _)) => self.release(&mut commit, &bucket, record).await?,
+                None => Vec::new(),
+            };
+            let (kept, released): (Vec<_>, Vec<_>) = released.into_iter().partition(|id| new.shared.contains(id));
+            self.queue_garbage(&mut commit, &released);
+            for id in &new.fresh {
+                self.put_reference(&mut commit, *id, 1);
+            }
+            for id in new.shared.iter().filter(|id| !kept.contains(id)) {
+                self.add_reference(&mut commit, *id).await?;
+            }
+            for (part_row, sealed) in &part_rows {
+                commit.put(part_row.clone(), sealed.clone());
+            }
+            if let Some((id, sealed)) = &new.inline {
+                commit.put(tables::inline_data(*id), sealed.clone());
+            }
+            commit.put(row.clone(), bucket.keys().seal(Table::Object, &row, &new.record));
+            extra(&mut commit);
+            match self.commit(commit).await? {
+                Committed::Yes => return Ok(new.record),
+                Committed::Conflict => bucket = self.same_bucket(&bucket).await?,
+            }
+        }
+        Err(StoreError::Contention)
+    }
+
+    /// The bucket as it is now; it must be the same one, not another of the same name.
+    pub(crate) async fn same_bucket(&self, bucket: &Bucket) -> Result<Bucket, StoreError> {
+        let now = self.bucket(bucket.name()).await?;
+        if now.id() == bucket.id() { Ok(now) } else { Err(StoreError::NoSuchBucket) }
+    }
+
+    /// Moves the parts of an object into its record or, if there are many, into rows of their own, sealed here.
+    fn place_parts(&self, bucket: &Bucket, instance: InstanceId, new: &mut NewObject) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let parts = std::mem::take(&mut new.parts);
+        new.record.part_count = u32::try_from(parts.len()).expect("an object has at most 10,000 parts");
+        if parts.len() <= MOST_PARTS_IN_ROW {
+            new.record.parts = parts;
+            return Vec::new();
+        }
+        let rows: Vec<_> = (0..)
+            .zip(parts.chunks(PARTS_A_ROW))
+            .map(|(index, run)| {
+                let row = tables::part_list(bucket.id(), instance, index);
+                let sealed = bucket.keys().seal(Table::PartList, &row, &PartListRecord { parts: run.to_vec() });
+                (row, sealed)
+            })
+            .collect();
+        new.record.part_list_rows = u32::try_from(rows.len()).expect("an object has at most 10,000 parts");
+        rows
+    }
+
+    /// The parts of an object, wherever they are.
+    pub(crate) async fn parts_of(&self, bucket: &Bucket, record: &ObjectRecord) -> Result<Vec<PartRecord>, StoreError> {
+        if record.part_list_rows == 0 {
+            return Ok(record.parts.clone());
+        }
+        let mut parts = Vec::with_capacity(record.part_count as usize);
+        for index in 0..record.part_list_rows {
+            let row = tables::part_list(bucket.id(), InstanceId(record.instance_id), index);
+            let sealed = self.0.engine.get(&row).await?;
+            let sealed = sealed.ok_or_else(|| StoreError::Damaged("a part list is missing".to_owned()))?;
+            let run: PartListRecord = bucket.keys().open(Table::PartList, &row, &sealed)?;
+            parts.extend(run.parts);
+        }
+        Ok(parts)
+    }
+
+    /// Adds to `commit` what goes when an object goes, and returns the blobs that it lets go of.
+    pub(crate) async fn release(
+        &self,
+        commit: &mut Commit,
+        bucket: &Bucket,
+        record: &ObjectRecord,
+    ) -> Result<Vec<BlobId>, StoreError> {
+        let parts = self.parts_of(bucket, record).await?;
+        for index in 0..record.part_list_rows {
+            commit.delete(tables::part_list(bucket.id(), InstanceId(record.instance_id), index));
+        }
+        for part in parts.iter().filter(|part| part.inline) {
+            commit.delete(tables::inline_data(part.blob()));
+        }
+        Ok(parts.iter().filter(|part| !part.inline).map(PartRecord::blob).collect())
+    }
+}
+
+impl ObjectRecord {
+    /// What is known of the object; its headers only if they were opened.
+    pub(crate) fn info(&self, headers: Vec<(String, String)>) -> Result<ObjectInfo, StoreError> {
+        Ok(ObjectInfo {
+            instance_id: InstanceId(self.instance_id),
+            size: self.size,
+            etag: self.etag.clone(),
+            last_modified_ms: self.last_modified_ms,
+            storage_class: self.storage_class.clone(),
+            headers,
+            mode: self.seal.mode()?,
+            part_count: (self.kind == KIND_MULTIPART).then_some(self.part_count),
+            parts_show_checksums: self.parts_show_checksums,
+            tags: self.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
+        })
+    }
+}
+
+/// [`ObjectRecord::kind`] of an object with one part, numbered 0.
+pub(crate) const KIND_SINGLE: u8 = 0;
+/// [`ObjectRecord::kind`] of a completed multipart upload.
+pub(crate) const KIND_MULTIPART: u8 = 1;
+
+/// Tags as they are stored.
+pub(crate) fn tag_records(tags: &[(String, String)]) -> Vec<FieldRecord> {
+    tags.iter().map(|(name, value)| FieldRecord { name: name.clone(), value: value.clone() }).collect()
+}

@@ -1,0 +1,118 @@
+//! UploadPart and UploadPartCopy.
+
+use coffer_crypto::Key32;
+use coffer_meta::Commit;
+use coffer_seal::{ChecksumAlgorithm, Checksums, FLAG_LAYOUT, ObjectKeys, opaque_etag};
+
+use crate::body::{Body, WantedDigests};
+use crate::bucket::Bucket;
+use crate::checksum::Hasher;
+use crate::error::{Committed, StoreError};
+use crate::names::{InstanceId, ObjectKey};
+use crate::put::{LAYERS, MAX_PUT_LEN, seal_part_box};
+use crate::records::{ByteRecord, PartRecord, UploadPartRecord};
+use crate::sealing::EncryptionMode;
+use crate::store::{MOST_TRIES, Store};
+use crate::tables::{self, Table};
+
+/// A part to upload.
+pub struct UploadPart<'a> {
+    /// The upload.
+    pub upload_id: InstanceId,
+    /// 1 to 10,000.
+    pub number: u32,
+    /// The customer key of the upload.
+    pub customer_key: Option<&'a Key32>,
+    /// Which hashes the client wants.
+    pub wanted: WantedDigests,
+}
+
+/// A part that was stored.
+pub struct StoredPart {
+    /// The ETag, without quotes.
+    pub etag: String,
+    /// When it was stored, in milliseconds since 1970.
+    pub last_modified_ms: u64,
+    /// Every checksum that was computed.
+    pub checksums: Checksums,
+}
+
+impl Store {
+    /// Checks that a part can be uploaded, before its body is read: the upload exists and the key is its key.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUpload`], and those about customer keys.
+    pub async fn check_upload_key(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload_id: InstanceId,
+        customer_key: Option<&Key32>,
+    ) -> Result<(), StoreError> {
+        let upload = self.find_upload(bucket, key, upload_id).await?;
+        upload.record.seal.open(bucket, key, upload_id, customer_key)?;
+        Ok(())
+    }
+
+    /// Seals a part under keys of its own and puts it in the place of the part with its number, if there is one.
+    ///
+    /// When this returns, the part is on stable storage.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUpload`], those about customer keys, digests, the body's own error, no space.
+    pub async fn upload_part(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        put: UploadPart<'_>,
+        body: &mut dyn Body,
+    ) -> Result<StoredPart, StoreError> {
+        let upload = self.find_upload(bucket, key, put.upload_id).await?;
+        let keys = ObjectKeys::derive(&upload.record.seal.open(bucket, key, put.upload_id, put.customer_key)?);
+        let etag_is_md5 = upload.record.seal.mode()? == EncryptionMode::SseS3;
+        let mut algorithms = vec![upload.record.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)];
+        algorithms.extend(put.wanted.algorithm.filter(|wanted| !algorithms.contains(wanted)));
+        let hasher = Hasher::new(etag_is_md5 || put.wanted.md5, &algorithms);
+        let part = self.ingest_blob(body, hasher, LAYERS, MAX_PUT_LEN).await?;
+
+        let flags = if upload.record.is_layout_bound()? { FLAG_LAYOUT } else { 0 };
+        let checksums = part.digests.checksums;
+        let part_box = seal_part_box(&keys, put.number, &part.keys, part.plain_len, flags, &checksums);
+        let md5 = etag_is_md5.then_some(part.digests.md5).flatten();
+        let record = UploadPartRecord {
+            etag: md5.unwrap_or_else(|| opaque_etag(&part_box)),
+            last_modified_ms: self.now_ms(),
+            part: PartRecord {
+                number: put.number,
+                plain_len: part.plain_len,
+                locator: part.location.id().0,
+                inline: part.location.is_inline(),
+                boxes: vec![ByteRecord(part_box)],
+            },
+        };
+        let row = tables::part(bucket.id(), put.upload_id, put.number);
+        for _ in 0..MOST_TRIES {
+            let old = self.0.engine.get(&row).await?;
+            let mut commit = Commit::new();
+            commit.check(upload.row.clone(), Some(upload.sealed.clone())).check(row.clone(), old.clone());
+            if let Some(old) = old {
+                let old: UploadPartRecord = bucket.keys().open(Table::Part, &row, &old)?;
+                self.queue_garbage(&mut commit, &[old.part.blob()]);
+            }
+            self.put_reference(&mut commit, part.location.id(), 1);
+            commit.put(row.clone(), bucket.keys().seal(Table::Part, &row, &record));
+            match self.commit(commit).await? {
+                Committed::Yes => {
+                    return Ok(StoredPart {
+                        etag: hex::encode(record.etag),
+                        last_modified_ms: record.last_modified_ms,
+                        checksums,
+                    });
+                }
+                // Another attempt at the same part, or the upload has ended: the latter shows here.
+                Committed::Conflict => self.find_upload(bucket, key, put.upload_id).await.map(drop)?,
+            }
+        }
+        Err(StoreError::Contention)
+    }
+}

@@ -1,0 +1,199 @@
+//! PutObject.
+
+use bytes::Bytes;
+use coffer_blob::BlobId;
+use coffer_seal::{
+    ChecksumAlgorithm, Checksums, FLAG_LAYOUT, Kind, Layout, LayoutPart, ObjectKeys, PartKeys, SumsType, opaque_etag,
+};
+
+use crate::body::{Body, WantedDigests};
+use crate::bucket::Bucket;
+use crate::checksum::Hasher;
+use crate::error::StoreError;
+use crate::ingest::{IngestedPart, Location};
+use crate::names::{InstanceId, ObjectKey};
+use crate::object::{KIND_SINGLE, NewObject, ObjectInfo, ObjectSums, WriteConditions, tag_records};
+use crate::records::{ByteRecord, ObjectRecord, PartRecord};
+use crate::sealing::{Encryption, Sealing};
+use crate::store::Store;
+
+/// The most bytes that one PUT or one part may have: 5 GiB.
+pub const MAX_PUT_LEN: u64 = 5 << 30;
+
+/// How many independent layers seal an object.
+pub(crate) const LAYERS: usize = 1;
+
+/// What PutObject stores besides the body.
+pub struct PutObject<'a> {
+    /// How the object is sealed.
+    pub encryption: Encryption<'a>,
+    /// Content headers and user metadata: lower-case names, values as they go into answers.
+    pub headers: Vec<(String, String)>,
+    /// As the client named it.
+    pub storage_class: String,
+    /// Tags, in the order given.
+    pub tags: Vec<(String, String)>,
+    /// Which hashes the client wants.
+    pub wanted: WantedDigests,
+    /// What must hold of the object that is there.
+    pub conditions: WriteConditions,
+}
+
+/// An object that was stored.
+pub struct StoredObject {
+    /// What is known of it.
+    pub info: ObjectInfo,
+    /// Its checksums.
+    pub sums: Option<ObjectSums>,
+}
+
+impl Store {
+    /// Seals `body` and puts it in the place of the object that is there, if any.
+    ///
+    /// When this returns, the object is on stable storage. On any error the old object is still there.
+    ///
+    /// # Errors
+    /// [`StoreError`]: conditions, digests, the body's own error, no space.
+    pub async fn put_object(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        put: PutObject<'_>,
+        body: &mut dyn Body,
+    ) -> Result<StoredObject, StoreError> {
+        self.check_write_conditions(bucket, key, &put.conditions).await?;
+        let etag_is_md5 = matches!(put.encryption, Encryption::SseS3);
+        let algorithm = put.wanted.algorithm.unwrap_or(ChecksumAlgorithm::Crc64Nvme);
+        let hasher = Hasher::new(etag_is_md5 || put.wanted.md5, &[algorithm]);
+        let part = self.ingest(body, hasher, LAYERS, MAX_PUT_LEN).await?;
+        let instance = InstanceId::new(self.now_ms());
+        let sealing = Sealing::begin(bucket, key, instance, put.encryption, put.headers.clone());
+        let md5 = etag_is_md5.then_some(part.digests.md5).flatten();
+        let sums = (SumsType::FullObject, part.digests.checksums.clone());
+        let single = SinglePart::from_ingested(part);
+        let object = NewSingle {
+            instance,
+            sealing,
+            part: single,
+            md5,
+            sums: sums.clone(),
+            storage_class: put.storage_class,
+            tags: put.tags,
+        };
+        let record = self.commit_single(bucket, key, object, &put.conditions).await?;
+        Ok(StoredObject { info: record.info(put.headers)?, sums: Some(sums) })
+    }
+
+    /// Commits an object of one part.
+    pub(crate) async fn commit_single(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        new: NewSingle,
+        conditions: &WriteConditions,
+    ) -> Result<ObjectRecord, StoreError> {
+        let Sealing { keys, record: seal } = new.sealing;
+        let plain_len = new.part.plain_len;
+        let part_box = seal_part_box(&keys, 0, &new.part.keys, plain_len, FLAG_LAYOUT, &Checksums::new());
+        let (sums_type, checksums) = &new.sums;
+        let sums_box = keys.seal_sums_box(*sums_type, checksums);
+        let layout_tag = keys.layout_tag(&Layout {
+            kind: Kind::Single,
+            head_box: &seal.head_box,
+            sums_box: &sums_box,
+            parts: &[LayoutPart { number: 0, plain_len, part_box: &part_box }],
+        });
+        let etag = hex::encode(new.md5.unwrap_or_else(|| opaque_etag(&part_box)));
+        let record = ObjectRecord {
+            instance_id: new.instance.0,
+            kind: KIND_SINGLE,
+            seal,
+            layout_tags: vec![ByteRecord(layout_tag.to_vec())],
+            sums_box,
+            size: plain_len,
+            etag,
+            last_modified_ms: self.now_ms(),
+            storage_class: new.storage_class,
+            parts: Vec::new(),
+            part_list_rows: 0,
+            part_count: 1,
+            parts_show_checksums: false,
+            tags: tag_records(&new.tags),
+        };
+        let part = PartRecord {
+            number: 0,
+            plain_len,
+            locator: new.part.id().0,
+            inline: matches!(new.part.data, PartData::Inline(..)),
+            boxes: vec![ByteRecord(part_box)],
+        };
+        let mut object = NewObject { record, parts: vec![part], inline: None, fresh: Vec::new(), shared: Vec::new() };
+        match &new.part.data {
+            PartData::Inline(id, sealed) => object.inline = Some((*id, sealed.clone())),
+            PartData::Fresh(location) => object.fresh.push(location.id()),
+            PartData::Shared(id) => object.shared.push(*id),
+        }
+        // `new.part` holds the pin of a fresh blob until its reference is committed.
+        let committed = self.commit_object(bucket, key, object, conditions, |_| {}).await;
+        drop(new.part);
+        committed
+    }
+}
+
+/// An object of one part, about to be committed.
+pub(crate) struct NewSingle {
+    pub(crate) instance: InstanceId,
+    pub(crate) sealing: Sealing,
+    pub(crate) part: SinglePart,
+    /// The ETag, if it is the MD5.
+    pub(crate) md5: Option<[u8; 16]>,
+    pub(crate) sums: ObjectSums,
+    pub(crate) storage_class: String,
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+/// The one part of an object.
+pub(crate) struct SinglePart {
+    pub(crate) plain_len: u64,
+    pub(crate) keys: PartKeys,
+    pub(crate) data: PartData,
+}
+
+/// Where the sealed bytes of a part are, and whose they are.
+pub(crate) enum PartData {
+    Inline(BlobId, Bytes),
+    /// No record names the blob yet.
+    Fresh(Location),
+    /// Another record names the blob too.
+    Shared(BlobId),
+}
+
+impl SinglePart {
+    pub(crate) fn from_ingested(part: IngestedPart) -> Self {
+        let data = match part.location {
+            Location::Inline(id, sealed) => PartData::Inline(id, sealed),
+            blob @ Location::Blob(..) => PartData::Fresh(blob),
+        };
+        Self { plain_len: part.plain_len, keys: part.keys, data }
+    }
+
+    fn id(&self) -> BlobId {
+        match &self.data {
+            PartData::Inline(id, _) | PartData::Shared(id) => *id,
+            PartData::Fresh(location) => location.id(),
+        }
+    }
+}
+
+/// Seals the part box of the one layer there is.
+pub(crate) fn seal_part_box(
+    keys: &ObjectKeys,
+    number: u32,
+    part_keys: &PartKeys,
+    plain_len: u64,
+    flags: u8,
+    checksums: &Checksums,
+) -> Vec<u8> {
+    let part_key = part_keys.iter().next().expect("a part has a key for each layer");
+    keys.seal_part_box(number, part_key, plain_len, flags, checksums)
+}

@@ -1,0 +1,363 @@
+//! HeadObject and GetObject.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use coffer_crypto::Key32;
+use coffer_seal::{
+    Checksums, Envelope, Kind, ObjectKeys, OpenError, PartOpener, SealedObject, SealedPart, open_object_range,
+    sealed_len, sealed_range, segments_of,
+};
+
+use crate::bucket::Bucket;
+use crate::error::StoreError;
+use crate::names::{InstanceId, ObjectKey};
+use crate::object::{KIND_MULTIPART, KIND_SINGLE, ObjectInfo, ObjectSums};
+use crate::pins::Pin;
+use crate::put::LAYERS;
+use crate::records::{ObjectRecord, PartRecord};
+use crate::sealing::{EncryptionMode, scope};
+use crate::store::{MOST_TRIES, Store};
+use crate::tables;
+
+/// Plaintext bytes that are read and opened at a time: what a slow reader makes the server hold.
+const UNIT_LEN: u64 = 128 << 10;
+
+/// An object found, with the key to it checked, before anything of it was read.
+pub struct ObjectReader<'k> {
+    store: Store,
+    bucket: Bucket,
+    key: ObjectKey,
+    customer_key: Option<&'k Key32>,
+    record: ObjectRecord,
+    info: ObjectInfo,
+    parts: Vec<PartRecord>,
+    /// The sealed bytes of an object that lies in the engine.
+    inline: Option<Bytes>,
+    pins: Vec<Pin>,
+}
+
+/// A part as GetObject and GetObjectAttributes show it.
+pub struct PartInfo {
+    /// Its number.
+    pub number: u32,
+    /// Where in the object it lies, in bytes.
+    pub range: Range<u64>,
+    /// The checksums that were computed when it was uploaded.
+    pub checksums: Checksums,
+}
+
+impl Store {
+    /// Looks an object up without its data; its checksums only if `want_sums`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`], and those about customer keys.
+    pub async fn head_object(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        customer_key: Option<&Key32>,
+        want_sums: bool,
+    ) -> Result<(ObjectInfo, Option<ObjectSums>), StoreError> {
+        let (record, _) = self.object_record(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
+        let mode = record.seal.check_key_given(customer_key)?;
+        if mode == EncryptionMode::SseS3 && !want_sums {
+            return Ok((record.info(record.seal.open_headers(None)?)?, None));
+        }
+        let object_key = record.seal.open(bucket, key, InstanceId(record.instance_id), customer_key)?;
+        let keys = ObjectKeys::derive(&object_key);
+        let info = record.info(record.seal.open_headers(Some(&keys))?)?;
+        let sums = (want_sums && !record.sums_box.is_empty()).then(|| keys.open_sums_box(&record.sums_box));
+        Ok((info, sums.transpose()?))
+    }
+
+    /// Finds an object to read, and checks the customer key against it.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`], and those about customer keys.
+    pub async fn get_object<'k>(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        customer_key: Option<&'k Key32>,
+    ) -> Result<ObjectReader<'k>, StoreError> {
+        let mut missing = None;
+        for _ in 0..MOST_TRIES {
+            let (record, sealed) = self.object_record(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
+            let mode = record.seal.check_key_given(customer_key)?;
+            let keys = match mode {
+                EncryptionMode::SseS3 => None,
+                EncryptionMode::SseC => {
+                    let instance = InstanceId(record.instance_id);
+                    Some(ObjectKeys::derive(&record.seal.open(bucket, key, instance, customer_key)?))
+                }
+            };
+            let info = record.info(record.seal.open_headers(keys.as_ref())?)?;
+            let parts = match self.parts_of(bucket, &record).await {
+                // The object was replaced between two reads: look again.
+                Err(StoreError::Damaged(_)) if missing.as_ref() != Some(&sealed) => {
+                    missing = Some(sealed);
+                    continue;
+                }
+                parts => parts?,
+            };
+            let inline = match &parts[..] {
+                [part] if part.inline => match self.0.engine.get(&tables::inline_data(part.blob())).await? {
+                    Some(data) => Some(data),
+                    None if missing.as_ref() != Some(&sealed) => {
+                        missing = Some(sealed);
+                        continue;
+                    }
+                    None => return Err(StoreError::Damaged("the data of a small object is missing".to_owned())),
+                },
+                _ => None,
+            };
+            let pins = parts.iter().filter(|part| !part.inline).map(|part| self.0.pins.pin(part.blob())).collect();
+            return Ok(ObjectReader {
+                store: self.clone(),
+                bucket: bucket.clone(),
+                key: key.clone(),
+                customer_key,
+                record,
+                info,
+                parts,
+                inline,
+                pins,
+            });
+        }
+        Err(StoreError::Contention)
+    }
+}
+
+impl ObjectReader<'_> {
+    /// What is known of the object.
+    #[must_use]
+    pub fn info(&self) -> &ObjectInfo {
+        &self.info
+    }
+
+    /// The bytes of the part with number `number` (1 is the whole of an object that was not a multipart upload).
+    #[must_use]
+    pub fn part_range(&self, number: u32) -> Option<Range<u64>> {
+        if self.record.kind == KIND_SINGLE {
+            return (number == 1).then_some(0..self.record.size);
+        }
+        let mut start = 0;
+        for part in &self.parts {
+            if part.number == number {
+                return Some(start..start + part.plain_len);
+            }
+            start += part.plain_len;
+        }
+        None
+    }
+
+    /// Every part with its checksums.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the object does not verify.
+    pub fn part_infos(&self) -> Result<Vec<PartInfo>, StoreError> {
+        let opened = self.open(0..u64::MAX)?;
+        Ok(opened
+            .parts
+            .into_iter()
+            .map(|part| PartInfo {
+                number: part.number,
+                range: part.offset..part.offset + part.plain_len,
+                checksums: part.checksums,
+            })
+            .collect())
+    }
+
+    /// The parts of the object.
+    pub(crate) fn parts(&self) -> &[PartRecord] {
+        &self.parts
+    }
+
+    /// Verifies the object and opens the boxes of the parts that `range` touches.
+    pub(crate) fn open(&self, range: Range<u64>) -> Result<coffer_seal::OpenedObject, StoreError> {
+        let kind = match self.record.kind {
+            KIND_SINGLE => Kind::Single,
+            KIND_MULTIPART => Kind::Multipart,
+            _ => return Err(StoreError::Damaged("an object has an unknown kind".to_owned())),
+        };
+        let envelopes: Result<Vec<_>, _> =
+            self.record.seal.envelopes.iter().map(|envelope| Envelope::from_bytes(&envelope.0)).collect();
+        let envelopes = envelopes?;
+        let layout_tags: Result<Vec<[u8; 32]>, _> =
+            self.record.layout_tags.iter().map(|tag| tag.0[..].try_into()).collect();
+        let layout_tags = layout_tags.map_err(|_| OpenError::Malformed("layout tag"))?;
+        let parts: Vec<_> = self
+            .parts
+            .iter()
+            .map(|part| SealedPart {
+                number: part.number,
+                plain_len: part.plain_len,
+                boxes: part.boxes.iter().map(|sealed| &sealed.0[..]).collect(),
+            })
+            .collect();
+        let keks = self.keks(&envelopes)?;
+        let object = SealedObject {
+            scope: scope(&self.bucket, &self.key, InstanceId(self.record.instance_id)),
+            kind,
+            envelopes: &envelopes,
+            layout_tags: &layout_tags,
+            head_box: &self.record.seal.head_box,
+            sums_box: &self.record.sums_box,
+            parts: &parts,
+        };
+        open_object_range(&keks, &object, range).map_err(|error| match (error, self.info.mode) {
+            (OpenError::WrongKey, EncryptionMode::SseC) => StoreError::CustomerKeyMismatch,
+            (error, _) => error.into(),
+        })
+    }
+
+    fn keks(&self, envelopes: &[Envelope]) -> Result<Vec<&Key32>, StoreError> {
+        let kek = |envelope: &Envelope| match self.customer_key {
+            Some(key) => Some(key),
+            None => self.bucket.keys().kek(envelope.kek()),
+        };
+        let keks: Option<Vec<_>> = envelopes.iter().map(kek).collect();
+        keks.ok_or_else(|| StoreError::Damaged("a bucket key is missing".to_owned()))
+    }
+
+    /// Verifies the object and starts reading the bytes `range` of it; also returns its checksums.
+    ///
+    /// The first bytes are opened before this returns, so that damage in them is an error and not a broken body.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when anything does not verify.
+    pub async fn read(mut self, range: Range<u64>) -> Result<(ObjectStream, Option<ObjectSums>), StoreError> {
+        let opened = self.open(range.clone())?;
+        let mut runs = VecDeque::new();
+        for part in opened.parts {
+            let record = &self.parts[part.index];
+            let end = part.offset + part.plain_len;
+            let within = range.start.max(part.offset) - part.offset..range.end.min(end) - part.offset;
+            let data = match self.inline.take() {
+                Some(sealed) if record.inline => {
+                    if sealed.len() as u64 != sealed_len(part.plain_len, LAYERS) {
+                        return Err(StoreError::Damaged("a small object has the wrong length".to_owned()));
+                    }
+                    RunData::Inline(sealed)
+                }
+                _ => RunData::Blob(record.blob()),
+            };
+            let opener = PartOpener::new(part.keys, part.plain_len);
+            runs.push_back(Run {
+                data,
+                opener,
+                plain_len: part.plain_len,
+                next: within.start,
+                end: within.end,
+                first: true,
+            });
+        }
+        let mut stream = ObjectStream { store: self.store, runs, ready: VecDeque::new(), _pins: self.pins };
+        stream.fill().await?;
+        Ok((stream, opened.sums))
+    }
+}
+
+/// The plaintext of a range of an object, piece by piece. No piece leaves before the tag of its segment verified.
+pub struct ObjectStream {
+    store: Store,
+    runs: VecDeque<Run>,
+    ready: VecDeque<Bytes>,
+    _pins: Vec<Pin>,
+}
+
+/// What is still to be read of one part.
+struct Run {
+    data: RunData,
+    opener: PartOpener,
+    /// Plaintext length of the part.
+    plain_len: u64,
+    /// The next plaintext byte.
+    next: u64,
+    /// The plaintext byte to stop at.
+    end: u64,
+    /// Nothing was read yet: an empty part has a segment to verify, too.
+    first: bool,
+}
+
+enum RunData {
+    Blob(coffer_blob::BlobId),
+    Inline(Bytes),
+}
+
+impl ObjectStream {
+    /// Returns the next piece, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when a segment does not verify: the answer must be broken off.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.ready.is_empty() {
+            self.fill().await?;
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Returns the whole range if it is in memory already and nothing more is to be read.
+    #[must_use]
+    pub fn take_if_whole(&mut self) -> Option<Bytes> {
+        if !self.runs.is_empty() || self.ready.len() > 1 {
+            return None;
+        }
+        Some(self.ready.pop_front().unwrap_or_default())
+    }
+
+    /// Reads and opens the next unit, and the next part's when a part gives nothing.
+    async fn fill(&mut self) -> Result<(), StoreError> {
+        while self.ready.is_empty() {
+            let Some(run) = self.runs.front_mut() else { return Ok(()) };
+            run.read(&self.store, &mut self.ready).await?;
+            if run.next >= run.end {
+                self.runs.pop_front();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Run {
+    /// Reads one unit of segments, opens it, and appends what of it was asked for.
+    async fn read(&mut self, store: &Store, ready: &mut VecDeque<Bytes>) -> Result<(), StoreError> {
+        if self.next >= self.end && !(self.first && self.plain_len == 0) {
+            return Ok(());
+        }
+        self.first = false;
+        // Units start at multiples of their length, so that only the first of a range is read in part.
+        let unit_end = (self.next / UNIT_LEN + 1) * UNIT_LEN;
+        let segments = segments_of(self.next..self.end.min(unit_end));
+        let sealed = sealed_range(self.plain_len, segments.clone(), LAYERS);
+        let mut buffer = match &self.data {
+            RunData::Blob(id) => to_mut(store.0.blobs.read(*id, sealed).await?),
+            RunData::Inline(data) => {
+                let range = usize::try_from(sealed.start).ok().zip(usize::try_from(sealed.end).ok());
+                let (start, end) = range.expect("inline data is small");
+                BytesMut::from(&data[start..end])
+            }
+        };
+        let plain = self.opener.open_in_place(segments.start, &mut buffer)?;
+        let buffer = buffer.freeze();
+        let mut position = segments.start * coffer_seal::SEGMENT_LEN as u64;
+        for run in plain {
+            let len = run.len() as u64;
+            let wanted = self.next.max(position)..self.end.min(position + len);
+            if wanted.start < wanted.end {
+                let from = run.start + usize::try_from(wanted.start - position).expect("a segment is small");
+                let to = run.start + usize::try_from(wanted.end - position).expect("a segment is small");
+                ready.push_back(buffer.slice(from..to));
+                self.next = wanted.end;
+            }
+            position += len;
+        }
+        Ok(())
+    }
+}
+
+fn to_mut(bytes: Bytes) -> BytesMut {
+    bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
+}

@@ -1,0 +1,273 @@
+//! What the rows hold: CBOR maps (RFC 8949) with small integer keys, sealed row by row.
+//!
+//! A field is never renumbered; a new one is optional. `docs/spec/records.md` is the reference.
+
+use coffer_blob::BlobId;
+use minicbor::{Decode, Encode};
+
+use crate::error::StoreError;
+
+/// A bucket. System table.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct BucketRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 16],
+    #[n(1)]
+    pub(crate) created_ms: u64,
+    #[n(2)]
+    pub(crate) region: String,
+    /// The bucket's keys, the last one current.
+    #[n(3)]
+    pub(crate) keys: Vec<WrappedKeyRecord>,
+    /// What PutBucketEncryption set; absent: the implicit default.
+    #[n(4)]
+    pub(crate) encryption: Option<BucketEncryptionRecord>,
+    /// Uploads under customer keys are refused.
+    #[n(5)]
+    pub(crate) sse_c_blocked: bool,
+    /// DeleteBucket is looking whether the bucket is empty: writers wait.
+    #[n(6)]
+    pub(crate) deleting: bool,
+}
+
+/// A bucket key, wrapped by the root key.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct WrappedKeyRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 16],
+    #[n(1)]
+    pub(crate) generation: u32,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) wrapped: Vec<u8>,
+}
+
+/// A bucket's explicit default encryption.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct BucketEncryptionRecord {
+    #[n(0)]
+    pub(crate) algorithm: String,
+    #[n(1)]
+    pub(crate) kms_key_id: Option<String>,
+    #[n(2)]
+    pub(crate) bucket_key_enabled: bool,
+}
+
+/// The current version of an object.
+#[derive(Encode, Decode, Clone)]
+#[cbor(map)]
+pub(crate) struct ObjectRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) instance_id: [u8; 16],
+    /// 0: one part, number 0; 1: multipart.
+    #[n(1)]
+    pub(crate) kind: u8,
+    #[n(2)]
+    pub(crate) seal: SealRecord,
+    /// One per layer; empty when the upload was completed without its customer key.
+    #[n(3)]
+    pub(crate) layout_tags: Vec<ByteRecord>,
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub(crate) sums_box: Vec<u8>,
+    #[n(5)]
+    pub(crate) size: u64,
+    /// Without quotes.
+    #[n(6)]
+    pub(crate) etag: String,
+    #[n(7)]
+    pub(crate) last_modified_ms: u64,
+    #[n(8)]
+    pub(crate) storage_class: String,
+    #[n(9)]
+    pub(crate) parts: Vec<PartRecord>,
+    /// How many rows of the part-list table hold the parts; then `parts` is empty.
+    #[n(10)]
+    pub(crate) part_list_rows: u32,
+    /// How many parts there are.
+    #[n(11)]
+    pub(crate) part_count: u32,
+    /// The upload named a checksum algorithm: parts show their checksums.
+    #[n(12)]
+    pub(crate) parts_show_checksums: bool,
+    #[n(13)]
+    pub(crate) tags: Vec<FieldRecord>,
+}
+
+/// How an object or upload is sealed, known from the moment its object key is drawn.
+#[derive(Encode, Decode, Clone)]
+#[cbor(map)]
+pub(crate) struct SealRecord {
+    /// One per layer.
+    #[n(0)]
+    pub(crate) envelopes: Vec<ByteRecord>,
+    /// Content headers and user metadata under the customer's key; empty in the other modes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) head_box: Vec<u8>,
+    /// Content headers and user metadata; empty under a customer's key.
+    #[n(2)]
+    pub(crate) headers: Vec<FieldRecord>,
+}
+
+/// A name and a value.
+#[derive(Encode, Decode, Clone, PartialEq)]
+pub(crate) struct FieldRecord {
+    #[n(0)]
+    pub(crate) name: String,
+    #[n(1)]
+    pub(crate) value: String,
+}
+
+/// A byte string within an array.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(transparent)]
+pub(crate) struct ByteRecord(#[cbor(n(0), with = "minicbor::bytes")] pub(crate) Vec<u8>);
+
+/// A part: of an object, or of an upload in progress.
+#[derive(Encode, Decode, Clone)]
+#[cbor(map)]
+pub(crate) struct PartRecord {
+    #[n(0)]
+    pub(crate) number: u32,
+    #[n(1)]
+    pub(crate) plain_len: u64,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) locator: [u8; 16],
+    /// The sealed bytes are a row of the inline-data table, not a blob.
+    #[n(3)]
+    pub(crate) inline: bool,
+    /// One per layer.
+    #[n(4)]
+    pub(crate) boxes: Vec<ByteRecord>,
+}
+
+impl PartRecord {
+    pub(crate) fn blob(&self) -> BlobId {
+        BlobId(self.locator)
+    }
+}
+
+/// A part of an upload in progress.
+#[derive(Encode, Decode, Clone)]
+#[cbor(map)]
+pub(crate) struct UploadPartRecord {
+    #[n(0)]
+    pub(crate) part: PartRecord,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) etag: [u8; 16],
+    #[n(2)]
+    pub(crate) last_modified_ms: u64,
+}
+
+/// A run of the part list of an object.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct PartListRecord {
+    #[n(0)]
+    pub(crate) parts: Vec<PartRecord>,
+}
+
+/// An upload in progress.
+#[derive(Encode, Decode, Clone)]
+#[cbor(map)]
+pub(crate) struct UploadRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) upload_id: [u8; 16],
+    #[n(1)]
+    pub(crate) key: String,
+    #[n(2)]
+    pub(crate) seal: SealRecord,
+    #[n(3)]
+    pub(crate) initiated_ms: u64,
+    #[n(4)]
+    pub(crate) storage_class: String,
+    /// The number of the checksum algorithm that the client named, as in the sealed format.
+    #[n(5)]
+    pub(crate) checksum_algorithm: Option<u8>,
+    /// The checksum of the whole is the checksum of the parts' checksums.
+    #[n(6)]
+    pub(crate) composite: bool,
+    #[n(7)]
+    pub(crate) tags: Vec<FieldRecord>,
+}
+
+/// How many records refer to a blob.
+#[derive(Encode, Decode, Clone, Copy)]
+#[cbor(map)]
+pub(crate) struct BlobReferenceRecord {
+    #[n(0)]
+    pub(crate) count: u64,
+}
+
+/// Blobs that a record has let go of.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct GarbageRecord {
+    #[n(0)]
+    pub(crate) blobs: Vec<ByteRecord>,
+}
+
+/// An ended upload whose left-over parts are still to be removed.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct EndedUploadRecord {
+    #[n(0)]
+    pub(crate) bucket: String,
+}
+
+/// An access key and its secret.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct CredentialRecord {
+    #[n(0)]
+    pub(crate) access_key: String,
+    #[n(1)]
+    pub(crate) secret_key: String,
+}
+
+/// Encodes a record.
+pub(crate) fn encode<T: Encode<()>>(record: &T) -> Vec<u8> {
+    minicbor::to_vec(record).expect("writing to memory does not fail")
+}
+
+/// Decodes a record that was just opened.
+pub(crate) fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, StoreError> {
+    // The decoder's own message could quote bytes of the record.
+    minicbor::decode(bytes).map_err(|_| StoreError::Damaged("a record does not decode".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_read_back() {
+        let part = PartRecord {
+            number: 3,
+            plain_len: 1 << 40,
+            locator: [9; 16],
+            inline: false,
+            boxes: vec![ByteRecord(vec![1, 2, 3])],
+        };
+        let bytes = encode(&UploadPartRecord { part, etag: [4; 16], last_modified_ms: 5 });
+        let back: UploadPartRecord = decode(&bytes).unwrap();
+        assert_eq!(back.part.plain_len, 1 << 40);
+        assert_eq!(back.part.boxes[0].0, [1, 2, 3]);
+    }
+
+    #[test]
+    fn every_truncation_is_damage() {
+        let bytes = encode(&BlobReferenceRecord { count: 300 });
+        for len in 0..bytes.len() {
+            assert!(decode::<BlobReferenceRecord>(&bytes[..len]).is_err());
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_skipped() {
+        // {0: 7, 99: "later"}
+        let bytes = [0xa2, 0x00, 0x07, 0x18, 99, 0x65, b'l', b'a', b't', b'e', b'r'];
+        assert_eq!(decode::<BlobReferenceRecord>(&bytes).unwrap().count, 7);
+    }
+}

@@ -1,0 +1,135 @@
+//! The store: engine, blobs and keys brought together.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use coffer_blob::BlobStore;
+use coffer_keyring::RootKeys;
+use coffer_meta::{Commit, Engine};
+use coffer_seal::RecordKey;
+
+use crate::bootstrap::Bootstrap;
+use crate::bucket::Bucket;
+use crate::clock::Clock;
+use crate::error::{Committed, StoreError, committed};
+use crate::keys::open_with;
+use crate::pins::Pins;
+use crate::records::encode;
+use crate::tables::Table;
+
+/// Numbers that shape a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Parts of at most this many bytes lie beside their record instead of in a blob.
+    pub inline_max: usize,
+    /// How long a blob that nothing refers to any more is kept for readers that are still at it, in milliseconds.
+    pub garbage_grace_ms: u64,
+    /// New buckets refuse uploads under customer keys.
+    pub block_sse_c_on_new_buckets: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { inline_max: 32 << 10, garbage_grace_ms: 10 * 60 * 1000, block_sse_c_on_new_buckets: false }
+    }
+}
+
+/// Buckets, objects and uploads, sealed before they leave the process.
+///
+/// It is cheap to clone, and every clone is the same store.
+#[derive(Clone)]
+pub struct Store(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) root: Arc<dyn RootKeys>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: Settings,
+    pub(crate) system: RecordKey,
+    /// What is known of buckets, valid while their row is still the same bytes.
+    pub(crate) buckets: Mutex<HashMap<String, Bucket>>,
+    pub(crate) pins: Pins,
+    pub(crate) started_ms: u64,
+}
+
+impl Store {
+    /// Brings a store together. `bootstrap` is the one of the store that `engine` and `blobs` hold.
+    pub fn new(
+        bootstrap: Bootstrap,
+        engine: Arc<dyn Engine>,
+        blobs: Arc<dyn BlobStore>,
+        root: Arc<dyn RootKeys>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Self {
+        let system = RecordKey::new(bootstrap.metadata_key, bootstrap.generation);
+        let started_ms = clock.now_ms();
+        Self(Arc::new(Inner {
+            engine,
+            blobs,
+            root,
+            clock,
+            settings,
+            system,
+            buckets: Mutex::default(),
+            pins: Pins::default(),
+            started_ms,
+        }))
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.0.clock.now_ms()
+    }
+
+    /// Reads a row of a system table; also returns its sealed bytes, for a check.
+    pub(crate) async fn system_row<T: for<'b> minicbor::Decode<'b, ()>>(
+        &self,
+        table: Table,
+        row: &[u8],
+    ) -> Result<Option<(T, Bytes)>, StoreError> {
+        let Some(sealed) = self.0.engine.get(row).await? else { return Ok(None) };
+        Ok(Some((self.open_system(table, row, &sealed)?, sealed)))
+    }
+
+    /// Opens a row of a system table.
+    pub(crate) fn open_system<T: for<'b> minicbor::Decode<'b, ()>>(
+        &self,
+        table: Table,
+        row: &[u8],
+        sealed: &[u8],
+    ) -> Result<T, StoreError> {
+        open_with(&self.0.system, table, row, sealed)
+    }
+
+    /// Seals a row of a system table.
+    pub(crate) fn seal_system<T: minicbor::Encode<()>>(&self, table: Table, row: &[u8], record: &T) -> Vec<u8> {
+        self.0.system.seal(table.name(), row, &encode(record))
+    }
+
+    /// Commits, and tells a lost race from a failure.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
+        committed(self.0.engine.commit(commit).await)
+    }
+
+    pub(crate) fn cached_bucket(&self, name: &str) -> Option<Bucket> {
+        self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub(crate) fn cache_bucket(&self, bucket: &Bucket) {
+        const MOST: usize = 10_000;
+        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= MOST {
+            buckets.clear();
+        }
+        buckets.insert(bucket.name().as_str().to_owned(), bucket.clone());
+    }
+
+    pub(crate) fn forget_bucket(&self, name: &str) {
+        self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+}
+
+/// How often a change that loses races is tried again before it gives up.
+pub(crate) const MOST_TRIES: usize = 100;

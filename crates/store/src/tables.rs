@@ -1,0 +1,220 @@
+//! The rows of the store: which table they are in, and their keys.
+//!
+//! A row key starts with the letter of its table. Within a bucket's tables the bucket's id follows, so that names of
+//! buckets and of objects never mix. `docs/spec/records.md` is the reference.
+
+use coffer_blob::BlobId;
+
+use crate::names::{InstanceId, ObjectKey};
+
+/// A kind of row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// `A`: access keys. System.
+    Credential,
+    /// `B` + name: buckets. System.
+    Bucket,
+    /// `D` + blob id: the sealed bytes of small parts, as they would be in a blob.
+    InlineData,
+    /// `G` + time + random id: blobs that a record has let go of. System.
+    Garbage,
+    /// `O` + bucket id + object key: current objects.
+    Object,
+    /// `P` + bucket id + upload id + part number: parts of uploads.
+    Part,
+    /// `Q` + bucket id + instance id + index: the part lists of objects with many parts.
+    PartList,
+    /// `R` + blob id: how many records refer to a blob. System.
+    BlobReference,
+    /// `U` + bucket id + object key + upload id: uploads in progress.
+    Upload,
+    /// `X` + bucket id + upload id: ended uploads whose left-over parts are still to be removed. System.
+    EndedUpload,
+}
+
+impl Table {
+    /// The letter that starts the keys of the table.
+    pub(crate) const fn letter(self) -> u8 {
+        match self {
+            Self::Credential => b'A',
+            Self::Bucket => b'B',
+            Self::InlineData => b'D',
+            Self::Garbage => b'G',
+            Self::Object => b'O',
+            Self::Part => b'P',
+            Self::PartList => b'Q',
+            Self::BlobReference => b'R',
+            Self::Upload => b'U',
+            Self::EndedUpload => b'X',
+        }
+    }
+
+    /// The name of the table in the AAD of its records.
+    pub(crate) const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Credential => b"credential",
+            Self::Bucket => b"bucket",
+            Self::InlineData => b"inline-data",
+            Self::Garbage => b"garbage",
+            Self::Object => b"object",
+            Self::Part => b"part",
+            Self::PartList => b"part-list",
+            Self::BlobReference => b"blob-reference",
+            Self::Upload => b"upload",
+            Self::EndedUpload => b"ended-upload",
+        }
+    }
+
+    /// The start of every key of the table.
+    pub(crate) fn prefix(self) -> Vec<u8> {
+        vec![self.letter()]
+    }
+}
+
+fn row(table: Table, fields: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + fields.iter().map(|f| f.len()).sum::<usize>());
+    key.push(table.letter());
+    fields.iter().for_each(|field| key.extend_from_slice(field));
+    key
+}
+
+/// The credential row of an access key.
+pub(crate) fn credential(access_key: &str) -> Vec<u8> {
+    row(Table::Credential, &[access_key.as_bytes()])
+}
+
+/// The row of a bucket.
+pub(crate) fn bucket(name: &str) -> Vec<u8> {
+    row(Table::Bucket, &[name.as_bytes()])
+}
+
+/// Every row of one of the tables of a bucket.
+pub(crate) fn of_bucket(table: Table, bucket_id: &[u8; 16]) -> Vec<u8> {
+    row(table, &[bucket_id])
+}
+
+/// The row of the current version of an object.
+pub(crate) fn object(bucket_id: &[u8; 16], key: &ObjectKey) -> Vec<u8> {
+    row(Table::Object, &[bucket_id, key.as_bytes()])
+}
+
+/// The bytes of a small part.
+pub(crate) fn inline_data(id: BlobId) -> Vec<u8> {
+    row(Table::InlineData, &[&id.0])
+}
+
+/// Blobs that a record has let go of, to be collected once `due_ms` has passed.
+pub(crate) fn garbage(due_ms: u64, id: [u8; 16]) -> Vec<u8> {
+    row(Table::Garbage, &[&due_ms.to_be_bytes(), &id])
+}
+
+/// The first garbage row that is not due at `now_ms`.
+pub(crate) fn garbage_not_due(now_ms: u64) -> Vec<u8> {
+    row(Table::Garbage, &[&now_ms.saturating_add(1).to_be_bytes()])
+}
+
+/// The number of references to a blob.
+pub(crate) fn blob_reference(id: BlobId) -> Vec<u8> {
+    row(Table::BlobReference, &[&id.0])
+}
+
+/// A run of the part list of an object.
+pub(crate) fn part_list(bucket_id: &[u8; 16], instance: InstanceId, index: u32) -> Vec<u8> {
+    row(Table::PartList, &[bucket_id, &instance.0, &index.to_be_bytes()])
+}
+
+/// The row of an upload.
+///
+/// The object key is escaped so that the order of rows is that of (object key, upload id): a zero byte becomes
+/// `00 FF`, and `00 00` ends the key.
+pub(crate) fn upload(bucket_id: &[u8; 16], key: &ObjectKey, upload_id: InstanceId) -> Vec<u8> {
+    row(Table::Upload, &[bucket_id, &escaped(key.as_bytes()), &[0, 0], &upload_id.0])
+}
+
+/// What every upload row of the object keys starting with `prefix` starts with.
+pub(crate) fn uploads_with_prefix(bucket_id: &[u8; 16], prefix: &[u8]) -> Vec<u8> {
+    row(Table::Upload, &[bucket_id, &escaped(prefix)])
+}
+
+/// The first row key after every upload of `key`.
+pub(crate) fn after_uploads_of(bucket_id: &[u8; 16], key: &[u8]) -> Vec<u8> {
+    row(Table::Upload, &[bucket_id, &escaped(key), &[0, 0], &[u8::MAX; 17]])
+}
+
+fn escaped(key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len());
+    for &byte in key {
+        out.push(byte);
+        if byte == 0 {
+            out.push(u8::MAX);
+        }
+    }
+    out
+}
+
+/// The row of a part.
+pub(crate) fn part(bucket_id: &[u8; 16], upload_id: InstanceId, number: u32) -> Vec<u8> {
+    row(Table::Part, &[bucket_id, &upload_id.0, &number.to_be_bytes()])
+}
+
+/// Every part of an upload.
+pub(crate) fn parts_of(bucket_id: &[u8; 16], upload_id: InstanceId) -> Vec<u8> {
+    row(Table::Part, &[bucket_id, &upload_id.0])
+}
+
+/// The number in a part row's key.
+pub(crate) fn parse_part_number(key: &[u8]) -> Option<u32> {
+    let (_, number) = key.split_last_chunk::<4>()?;
+    Some(u32::from_be_bytes(*number))
+}
+
+/// An ended upload with parts left to remove.
+pub(crate) fn ended_upload(bucket_id: &[u8; 16], upload_id: InstanceId) -> Vec<u8> {
+    row(Table::EndedUpload, &[bucket_id, &upload_id.0])
+}
+
+/// Reads an ended upload's row key.
+pub(crate) fn parse_ended_upload(key: &[u8]) -> Option<([u8; 16], InstanceId)> {
+    let (bucket_id, upload_id) = key.strip_prefix(&[Table::EndedUpload.letter()])?.split_at_checked(16)?;
+    Some((bucket_id.try_into().ok()?, InstanceId(upload_id.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> ObjectKey {
+        ObjectKey::new(text).unwrap()
+    }
+
+    #[test]
+    fn uploads_order_by_object_key_then_id() {
+        let (first, last) = (InstanceId([1; 16]), InstanceId([0xff; 16]));
+        let id = [7; 16];
+        let rows = [
+            upload(&id, &key("a"), first),
+            upload(&id, &key("a"), last),
+            after_uploads_of(&id, b"a"),
+            upload(&id, &key("a\0"), first),
+            upload(&id, &key("a\0b"), first),
+            upload(&id, &key("a\u{1}"), first),
+            upload(&id, &key("ab"), first),
+            upload(&id, &key("b"), first),
+        ];
+        assert!(rows.is_sorted(), "the escape keeps the order of the keys");
+    }
+
+    #[test]
+    fn garbage_rows_order_by_time() {
+        assert!(garbage(5, [9; 16]) < garbage(256, [0; 16]));
+        assert!(garbage(5, [0xff; 16]) < garbage_not_due(5));
+        assert!(garbage_not_due(5) <= garbage(6, [0; 16]));
+    }
+
+    #[test]
+    fn ended_uploads_read_back() {
+        let upload_id = InstanceId([9; 16]);
+        assert_eq!(parse_ended_upload(&ended_upload(&[1; 16], upload_id)), Some(([1; 16], upload_id)));
+        assert_eq!(parse_ended_upload(b"X"), None);
+    }
+}
