@@ -61,6 +61,11 @@ impl Headers {
         }
     }
 
+    /// Every value of a header, in the order they were sent.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.0.get_all(name).iter().map(HeaderValue::as_bytes)
+    }
+
     /// Every header whose name starts with `prefix`, in the order of the names' first appearance.
     pub fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &[u8])> {
         let with_prefix = move |name: &&http::HeaderName| name.as_str().starts_with(prefix);

@@ -10,8 +10,16 @@
 //! ```
 
 pub mod checksum;
+pub mod conditional;
+pub mod copy_source;
 pub mod error;
+pub mod etag;
 pub mod headers;
+pub mod metadata;
 pub mod query;
+pub mod range;
+pub mod rfc2047;
 pub mod route;
+pub mod sse;
+pub mod time;
 pub mod xml;

@@ -215,6 +215,13 @@ impl S3Error {
         Self::new(StatusCode::BAD_REQUEST, "InvalidStorageClass", message).with("StorageClassRequested", requested)
     }
 
+    /// `x-amz-website-redirect-location` leads nowhere.
+    #[must_use]
+    pub fn invalid_redirect_location() -> Self {
+        let message = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.";
+        Self::new(StatusCode::BAD_REQUEST, "InvalidRedirectLocation", message)
+    }
+
     /// The bucket cannot be created in that region.
     #[must_use]
     pub fn invalid_location_constraint(location: &str) -> Self {

@@ -1,0 +1,269 @@
+//! The encryption headers. This is the only module that reads them.
+//!
+//! Every operation takes the headers for its role, and gets a customer key, a mode, or S3's error. The order of the
+//! checks is S3's, and shows in the answers: conflict with another method, algorithm there, key there, MD5 there
+//! (writes), key not too short, MD5 right, algorithm `AES256`, key of 32 bytes (where a new key is introduced).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use coffer_crypto::{Key32, ct_eq, md5};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use crate::error::S3Error;
+use crate::headers::Headers;
+
+/// A key that the customer provides with every request. No `Debug`, no `Clone`.
+pub struct CustomerKey {
+    key: Option<Key32>,
+    md5: String,
+}
+
+impl CustomerKey {
+    /// The key; `None` if it has not 32 bytes or is not base64. That is an error only where a new key is introduced
+    /// (and never gets here then); elsewhere such a key simply is not the object's.
+    #[must_use]
+    pub fn key(&self) -> Option<&Key32> {
+        self.key.as_ref()
+    }
+
+    /// Base64 of the key's MD5, for the header of the answer.
+    #[must_use]
+    pub fn md5(&self) -> &str {
+        &self.md5
+    }
+}
+
+/// The encryption that a write asks for.
+pub enum RequestEncryption {
+    /// Nothing said: the bucket's default.
+    Unspecified,
+    /// SSE-S3, by name.
+    SseS3,
+    /// SSE-C.
+    CustomerKey(CustomerKey),
+}
+
+/// Refuses customer keys, of the object or of a copy source, sound or not, unless the request came over TLS.
+///
+/// # Errors
+/// C-TLS.
+pub fn check_transport(headers: &Headers, tls: bool) -> Result<(), S3Error> {
+    let named = [&OBJECT, &COPY_SOURCE].into_iter().flatten().any(|name| headers.contains(name));
+    if named && !tls { Err(S3Error::customer_key_over_http()) } else { Ok(()) }
+}
+
+/// Whether the request names a customer key for what it writes or reads, sound or not: what blocks on a bucket that
+/// refuses them.
+#[must_use]
+pub fn names_customer_key(headers: &Headers) -> bool {
+    OBJECT.iter().any(|name| headers.contains(name))
+}
+
+/// For PutObject, PostObject, CreateMultipartUpload.
+///
+/// # Errors
+/// S-METHOD, C-CONFLICT, K-HDR, the refusal of SSE-KMS, then C-NOALG to C-LEN.
+pub fn for_write(headers: &Headers) -> Result<RequestEncryption, S3Error> {
+    let method = method_of_write(headers)?;
+    write_encryption(headers, method)
+}
+
+/// For CopyObject: the source's key, and the encryption of the destination. The source is judged first.
+///
+/// # Errors
+/// As [`for_write`], with the errors of the source's key before those of the destination's.
+pub fn for_copy(headers: &Headers) -> Result<(Option<CustomerKey>, RequestEncryption), S3Error> {
+    let method = method_of_write(headers)?;
+    let source = customer_key(headers, &COPY_SOURCE, Role::Existing)?;
+    Ok((source, write_encryption(headers, method)?))
+}
+
+/// For UploadPart.
+///
+/// # Errors
+/// S-OP, then C-NOALG to C-BADALG.
+pub fn for_part(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
+    refuse_method(headers)?;
+    customer_key(headers, &OBJECT, Role::Part)
+}
+
+/// For UploadPartCopy: the source's key, judged first, and the upload's.
+///
+/// # Errors
+/// As [`for_part`].
+pub fn for_part_copy(headers: &Headers) -> Result<(Option<CustomerKey>, Option<CustomerKey>), S3Error> {
+    refuse_method(headers)?;
+    let source = customer_key(headers, &COPY_SOURCE, Role::Existing)?;
+    Ok((source, customer_key(headers, &OBJECT, Role::Part)?))
+}
+
+/// For CompleteMultipartUpload, where fewer than all three headers count as none.
+///
+/// # Errors
+/// S-OP, then C-SHORT to C-BADALG.
+pub fn for_complete(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
+    refuse_method(headers)?;
+    if OBJECT.iter().all(|name| headers.contains(name)) {
+        customer_key(headers, &OBJECT, Role::Existing)
+    } else {
+        Ok(None)
+    }
+}
+
+/// For GetObject, HeadObject, GetObjectAttributes, ListParts.
+///
+/// # Errors
+/// S-OP, then C-NOALG to C-BADALG.
+pub fn for_read(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
+    refuse_method(headers)?;
+    customer_key(headers, &OBJECT, Role::Existing)
+}
+
+/// How an object or upload is encrypted, as answers say it.
+pub enum AppliedEncryption<'a> {
+    /// SSE-S3.
+    SseS3,
+    /// SSE-C. Complete without the key answers without the MD5.
+    CustomerKey {
+        /// Base64 of the key's MD5.
+        md5: Option<&'a str>,
+    },
+}
+
+/// Writes the encryption headers of an answer.
+pub fn write_applied(applied: &AppliedEncryption<'_>, headers: &mut HeaderMap) {
+    let aes256 = HeaderValue::from_static("AES256");
+    match applied {
+        AppliedEncryption::SseS3 => {
+            headers.insert(HeaderName::from_static(METHOD), aes256);
+        }
+        AppliedEncryption::CustomerKey { md5 } => {
+            headers.insert(HeaderName::from_static(OBJECT[0]), aes256);
+            if let Some(md5) = md5 {
+                let md5 = HeaderValue::try_from(*md5).expect("base64 is a valid header value");
+                headers.insert(HeaderName::from_static(OBJECT[2]), md5);
+            }
+        }
+    }
+}
+
+/// What the object's key is to the request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A new key: the MD5 must be there, and the length be right.
+    Write,
+    /// The upload's key: the MD5 must be there.
+    Part,
+    /// A key that exists already.
+    Existing,
+}
+
+/// The method a write asks for besides a customer key: SSE-S3 or none.
+fn method_of_write(headers: &Headers) -> Result<Option<&'static str>, S3Error> {
+    let method = lossy(headers.bytes(METHOD)?);
+    let known = match method.as_deref() {
+        None => None,
+        Some("AES256") => Some("AES256"),
+        Some("aws:kms") => Some("aws:kms"),
+        Some("aws:kms:dsse") => Some("aws:kms:dsse"),
+        Some(other) => return Err(S3Error::encryption_method_not_supported(other)),
+    };
+    if let Some(method) = known
+        && names_customer_key(headers)
+    {
+        return Err(S3Error::customer_key_conflict(method));
+    }
+    if known.is_none_or(|method| method == "AES256") && (headers.contains(KMS_KEY_ID) || headers.contains(KMS_CONTEXT))
+    {
+        return Err(S3Error::kms_header_without_kms(known));
+    }
+    match known {
+        Some("aws:kms" | "aws:kms:dsse") => Err(S3Error::kms_not_configured()),
+        method => Ok(method),
+    }
+}
+
+fn write_encryption(headers: &Headers, method: Option<&'static str>) -> Result<RequestEncryption, S3Error> {
+    let key = customer_key(headers, &OBJECT, Role::Write)?;
+    Ok(match (key, method) {
+        (Some(key), _) => RequestEncryption::CustomerKey(key),
+        (None, Some(_)) => RequestEncryption::SseS3,
+        (None, None) => RequestEncryption::Unspecified,
+    })
+}
+
+/// S-OP: what is fixed already cannot be asked for.
+fn refuse_method(headers: &Headers) -> Result<(), S3Error> {
+    for name in [METHOD, KMS_KEY_ID, KMS_CONTEXT, BUCKET_KEY] {
+        if let Some(value) = lossy(headers.bytes(name)?) {
+            return Err(S3Error::encryption_header_not_supported(name, &value));
+        }
+    }
+    Ok(())
+}
+
+/// Judges algorithm, key and MD5 under `names`.
+fn customer_key(headers: &Headers, names: &[&str; 3], role: Role) -> Result<Option<CustomerKey>, S3Error> {
+    let [algorithm, key, key_md5] = names;
+    let (algorithm, key, key_md5) = (headers.bytes(algorithm)?, headers.bytes(key)?, headers.bytes(key_md5)?);
+    if algorithm.is_none() && key.is_none() && key_md5.is_none() {
+        return Ok(None);
+    }
+    let algorithm = algorithm.ok_or_else(S3Error::customer_algorithm_missing)?;
+    let key = key.ok_or_else(S3Error::customer_key_missing)?;
+    if key_md5.is_none() && role != Role::Existing {
+        return Err(S3Error::customer_key_md5_missing());
+    }
+    if !key.is_ascii() {
+        return Err(S3Error::customer_key_not_base64());
+    }
+    if key.iter().filter(|byte| is_base64(**byte)).count() < 4 {
+        return Err(S3Error::customer_key_too_short());
+    }
+    // S3's decoder takes stray characters and wrong padding; this one does not. What it does not take has no MD5,
+    // which is what S3 answers to most of it.
+    let raw = STANDARD.decode(key).map(Zeroizing::new).ok();
+    let md5 = raw.as_ref().map(|raw| STANDARD.encode(md5(raw)));
+    if let Some(sent) = key_md5
+        && !md5.as_ref().is_some_and(|md5| ct_eq(md5.as_bytes(), sent))
+    {
+        return Err(S3Error::customer_key_md5_mismatch());
+    }
+    if algorithm != b"AES256" {
+        return Err(S3Error::invalid_encryption_algorithm(&String::from_utf8_lossy(algorithm)));
+    }
+    let key = raw.as_ref().and_then(|raw| Key32::from_slice(raw));
+    if key.is_none() && role == Role::Write {
+        return Err(S3Error::customer_key_wrong_length());
+    }
+    Ok(Some(CustomerKey { key, md5: md5.unwrap_or_default() }))
+}
+
+fn lossy(value: Option<&[u8]>) -> Option<String> {
+    value.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+const METHOD: &str = "x-amz-server-side-encryption";
+const KMS_KEY_ID: &str = "x-amz-server-side-encryption-aws-kms-key-id";
+const KMS_CONTEXT: &str = "x-amz-server-side-encryption-context";
+const BUCKET_KEY: &str = "x-amz-server-side-encryption-bucket-key-enabled";
+
+/// Algorithm, key, MD5 of the key.
+const OBJECT: [&str; 3] = [
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5",
+];
+const COPY_SOURCE: [&str; 3] = [
+    "x-amz-copy-source-server-side-encryption-customer-algorithm",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key-md5",
+];
+
+#[cfg(test)]
+mod tests;
