@@ -46,8 +46,26 @@ pub type ObjectSums = (SumsType, Checksums);
 pub struct WriteConditions {
     /// `If-None-Match: *`: there must be none.
     pub if_none_match: bool,
-    /// `If-Match`: there must be one with this ETag (without quotes), or with any if it is `*`.
-    pub if_match: Option<String>,
+    /// `If-Match`: there must be one, and this one.
+    pub if_match: Option<ETagMatch>,
+}
+
+/// Which object `If-Match` means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ETagMatch {
+    /// `*`: any.
+    Any,
+    /// One with one of these ETags, without quotes.
+    OneOf(Vec<String>),
+}
+
+impl ETagMatch {
+    pub(crate) fn matches(&self, etag: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(etags) => etags.iter().any(|known| known == etag),
+        }
+    }
 }
 
 impl WriteConditions {
@@ -55,7 +73,7 @@ impl WriteConditions {
         match (current, &self.if_match) {
             (Some(_), _) if self.if_none_match => Err(StoreError::PreconditionFailed("If-None-Match")),
             (None, Some(_)) => Err(StoreError::PreconditionNoSuchKey),
-            (Some(current), Some(etag)) if etag != "*" && *etag != current.etag => {
+            (Some(current), Some(wanted)) if !wanted.matches(&current.etag) => {
                 Err(StoreError::PreconditionFailed("If-Match"))
             }
             _ => Ok(()),

@@ -126,7 +126,7 @@ async fn copies_between_all_modes_open_with_their_own_key_only() {
                 let to = key("to");
                 world.store.copy_object(source, source_key, false, &world.bucket, &to, target).await.unwrap();
                 // The source may go: the copy stands alone.
-                world.store.delete_object(&world.bucket, &key("from"), &Default::default()).await.unwrap();
+                world.store.delete_object(&world.bucket, &key("from"), None).await.unwrap();
                 world.clock.advance_ms(3_600_000);
                 world.store.collect_garbage().await.unwrap();
                 assert_eq!(world.try_get("to", target_key).await.unwrap(), data);
@@ -136,7 +136,7 @@ async fn copies_between_all_modes_open_with_their_own_key_only() {
             }
         }
     }
-    world.store.delete_object(&world.bucket, &key("to"), &Default::default()).await.unwrap();
+    world.store.delete_object(&world.bucket, &key("to"), None).await.unwrap();
     world.clock.advance_ms(3_600_000);
     world.store.collect_garbage().await.unwrap();
     assert_eq!(world.blob_count().await, 0, "shared blobs go with their last owner");
