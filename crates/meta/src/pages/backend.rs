@@ -19,18 +19,18 @@ impl StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out).inspect_err(|error| self.0.note(error, false))
+        self.0.read(offset, out).inspect_err(|error| self.0.faults().note(error, false))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data).inspect_err(|error| self.0.note(error, true))
+        self.0.write(offset, data).inspect_err(|error| self.0.faults().note(error, true))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len).inspect_err(|error| self.0.note(error, true))
+        self.0.set_len(len).inspect_err(|error| self.0.faults().note(error, true))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync().inspect_err(|error| self.0.note(error, false))
+        self.0.sync().inspect_err(|error| self.0.faults().note(error, false))
     }
 }

@@ -1,20 +1,24 @@
 //! Sealed pages: what redb takes for its file. The layout is docs/spec/pages.md.
 //!
-//! [`SealedPages`] maps the pages of redb to sealed slots of a [`Disk`]. Page 0, which redb changes in place with
+//! [`SealedPages`] maps the pages of redb to sealed slots of a [`disk::Disk`]. Page 0, which redb changes in place with
 //! every commit, lives in two [`head`] slots that are written in turn.
 
 mod backend;
 mod disk;
+mod fault;
 mod head;
 mod keys;
 mod sealed;
+#[cfg(test)]
+pub(crate) mod sim_disk;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use backend::Backend;
-#[cfg(test)]
-pub(crate) use disk::Disk;
 pub(crate) use disk::FileDisk;
+pub(crate) use fault::{Fault, Faults};
 pub use keys::PageKeys;
-pub(crate) use sealed::{Fault, FormatError, SealedPages};
+pub(crate) use sealed::{FormatError, SealedPages};
 
 /// Bytes in a page.
 pub(crate) const PAGE_LEN: usize = 4096;

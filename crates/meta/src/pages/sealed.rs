@@ -8,6 +8,7 @@ use coffer_crypto::AeadKey;
 use thiserror::Error;
 
 use super::disk::Disk;
+use super::fault::{DamagedPage, Faults};
 use super::head::{HEAD_LEN, Head, HeadError};
 use super::keys::PageKeys;
 use super::{EPOCH_LEN, HEAD_ROOM, HEADS_LEN, PAGE_LEN, SLOT_LEN, SLOTS_PER_EPOCH, slot_offset};
@@ -31,7 +32,7 @@ pub(crate) struct SealedPages {
     written_end: AtomicU64,
     /// Whether a slot that does not open reads as zeros.
     lenient: AtomicBool,
-    fault: Mutex<Option<Fault>>,
+    faults: Arc<Faults>,
 }
 
 /// Page 0 as redb sees it, and as the disk has it.
@@ -51,17 +52,6 @@ struct Sealer {
     key: Arc<AeadKey>,
 }
 
-/// The first failure of the disk or of a page. redb serves nothing from the file after it.
-#[derive(Debug, Clone)]
-pub(crate) enum Fault {
-    /// A page could not be written for want of room; no page that the last commit needs was touched.
-    NoSpace,
-    /// A slot does not open.
-    Damaged(String),
-    /// The disk failed.
-    Io(String),
-}
-
 /// Why a file is not taken for sealed pages.
 #[derive(Debug, Error)]
 pub(crate) enum FormatError {
@@ -76,11 +66,6 @@ pub(crate) enum FormatError {
     #[error(transparent)]
     Io(#[from] io::Error),
 }
-
-/// The page number of a slot that does not open.
-#[derive(Debug, Error)]
-#[error("page {0} is not what was written")]
-struct DamagedPage(u64);
 
 impl SealedPages {
     /// Makes `disk` a file of no pages and returns when that is durable. Whatever was there is lost.
@@ -116,7 +101,7 @@ impl SealedPages {
             page_count: AtomicU64::new(page_count),
             written_end: AtomicU64::new(page_count),
             lenient: AtomicBool::new(false),
-            fault: Mutex::new(None),
+            faults: Arc::default(),
         };
         pages.start_epoch()?;
         Ok(pages)
@@ -127,9 +112,9 @@ impl SealedPages {
         self.disk.available()
     }
 
-    /// The first failure since the file was opened or [`SealedPages::rewind`] was called.
-    pub(crate) fn fault(&self) -> Option<Fault> {
-        lock(&self.fault).clone()
+    /// What failed since the file was opened or [`SealedPages::rewind`] was called.
+    pub(crate) fn faults(&self) -> &Arc<Faults> {
+        &self.faults
     }
 
     /// Whether the file was opened with the older head, because the newer is torn or damaged.
@@ -163,7 +148,7 @@ impl SealedPages {
         let page_count = page_count(&*self.disk)?;
         self.page_count.store(page_count, Ordering::Release);
         self.written_end.store(page_count, Ordering::Release);
-        *lock(&self.fault) = None;
+        self.faults.clear();
         Ok(())
     }
 
@@ -195,7 +180,7 @@ impl SealedPages {
     }
 
     /// The length of the pages in bytes.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.page_count.load(Ordering::Acquire) * PAGE_LEN as u64
     }
 
@@ -323,21 +308,6 @@ impl SealedPages {
         let first = offset / PAGE_LEN as u64;
         let pages = end.div_ceil(PAGE_LEN as u64) - first;
         Ok((first, pages as usize * PAGE_LEN))
-    }
-
-    /// Keeps the first failure, for [`SealedPages::fault`].
-    ///
-    /// `clean`: whether the durable state is as it was when the operation lacked room.
-    pub(super) fn note(&self, error: &io::Error, clean: bool) {
-        let damaged = error.get_ref().and_then(|inner| inner.downcast_ref::<DamagedPage>());
-        let fault = match damaged {
-            Some(damaged) => Fault::Damaged(damaged.to_string()),
-            None if clean && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-                Fault::NoSpace
-            }
-            None => Fault::Io(error.to_string()),
-        };
-        lock(&self.fault).get_or_insert(fault);
     }
 }
 

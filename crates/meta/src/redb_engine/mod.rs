@@ -17,10 +17,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use redb::Database;
 use tokio::sync::oneshot;
 
 use crate::engine::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange};
-use crate::pages::PageKeys;
+use crate::pages::{PageKeys, SealedPages};
 pub use open::OpenError;
 use view::{Failure, Views};
 use writer::{Request, Writer};
@@ -67,12 +68,8 @@ impl RedbEngine {
         Self::start(pages, database, settings)
     }
 
-    fn start(
-        pages: Arc<crate::pages::SealedPages>,
-        database: redb::Database,
-        settings: RedbSettings,
-    ) -> Result<Self, OpenError> {
-        let views = Arc::new(Views::new(Arc::clone(&pages), open::first_view(&pages, &database)?));
+    fn start(pages: Arc<SealedPages>, database: Database, settings: RedbSettings) -> Result<Self, OpenError> {
+        let views = Arc::new(Views::new(Arc::clone(pages.faults()), open::first_view(&pages, &database)?));
         let (requests, queue) = channel();
         let writer = Writer::new(pages, database, Arc::clone(&views), settings, queue);
         let thread = std::thread::Builder::new().name("metadata-writer".into()).spawn(|| writer.run())?;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, DatabaseError, TableDefinition};
+use redb::{Database, TableDefinition};
 use thiserror::Error;
 
 use super::RedbSettings;
@@ -97,31 +97,41 @@ fn building_path(path: &Path) -> PathBuf {
 
 /// Makes a database with the table in `pages`, which are none yet.
 pub(super) fn create_database(pages: &Arc<SealedPages>, settings: &RedbSettings) -> Result<Database, OpenError> {
-    let database = open_database(pages, settings)?;
-    let create_table = || {
+    let create = || {
+        let database = builder(settings).create_with_backend(backend(pages))?;
         let transaction = database.begin_write()?;
         transaction.open_table(TABLE)?;
         transaction.commit()?;
-        Ok(())
+        Ok(database)
     };
-    create_table().map_err(|error: redb::Error| open_error(pages, error))?;
-    Ok(database)
+    create().map_err(|error| open_error(pages, error))
 }
 
 /// Opens the database in `pages`, recovering it from a crash.
 pub(super) fn open_database(pages: &Arc<SealedPages>, settings: &RedbSettings) -> Result<Database, OpenError> {
+    // redb would take no pages for a new database.
+    if pages.len() == 0 {
+        return Err(OpenError::Damaged("the file is cut short".into()));
+    }
     let fell_back = pages.fell_back();
     let walk = fell_back || pages.needs_walk();
     if walk {
         tracing::warn!("the metadata file was not closed cleanly: verifying all of it");
     }
     pages.set_lenient(walk);
-    let database = redb::Builder::new()
-        .set_cache_size(settings.cache_bytes)
-        .set_check_integrity_on_open(fell_back)
-        .create_with_backend(Backend(Arc::clone(pages)));
+    let database = builder(settings).set_check_integrity_on_open(fell_back).create_with_backend(backend(pages));
     pages.set_lenient(false);
-    database.map_err(|error: DatabaseError| open_error(pages, error.into()))
+    database.map_err(|error| open_error(pages, error.into()))
+}
+
+fn builder(settings: &RedbSettings) -> redb::Builder {
+    let mut builder = redb::Builder::new();
+    builder.set_cache_size(settings.cache_bytes);
+    builder
+}
+
+fn backend(pages: &Arc<SealedPages>) -> Backend {
+    Backend(Arc::clone(pages))
 }
 
 /// The first view of a database just opened.
@@ -130,7 +140,7 @@ pub(super) fn first_view(pages: &SealedPages, database: &Database) -> Result<Vie
 }
 
 fn open_error(pages: &SealedPages, error: redb::Error) -> OpenError {
-    match (pages.fault(), error) {
+    match (pages.faults().first(), error) {
         (Some(Fault::Damaged(what)), _) | (_, redb::Error::Corrupted(what)) => OpenError::Damaged(what),
         (_, redb::Error::Io(error)) => OpenError::Io(error),
         (_, error) => OpenError::Io(io::Error::other(error)),

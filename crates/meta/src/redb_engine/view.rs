@@ -8,7 +8,7 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase, StorageError};
 
 use super::open::TABLE;
 use crate::engine::{Direction, EngineError, Entry, KeyRange};
-use crate::pages::{Fault, SealedPages};
+use crate::pages::{Fault, Faults};
 
 /// The state as of one commit.
 pub(super) struct View(ReadOnlyTable<&'static [u8], &'static [u8]>);
@@ -63,7 +63,7 @@ impl From<Failure> for EngineError {
 /// redb serves nothing from a file after its first failed operation. If that was for want of room, the writer opens
 /// the database anew, and readers wait for it; anything else is final.
 pub(super) struct Views {
-    pages: Arc<SealedPages>,
+    faults: Arc<Faults>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -76,8 +76,8 @@ enum State {
 }
 
 impl Views {
-    pub(super) fn new(pages: Arc<SealedPages>, view: View) -> Self {
-        Self { pages, state: Mutex::new(State::Open(Arc::new(view))), changed: Condvar::new() }
+    pub(super) fn new(faults: Arc<Faults>, view: View) -> Self {
+        Self { faults, state: Mutex::new(State::Open(Arc::new(view))), changed: Condvar::new() }
     }
 
     /// Gives readers the state as of the latest commit. A failure stays.
@@ -105,7 +105,7 @@ impl Views {
 
     /// What `error` means for the engine: `None` that it wants room, which the writer can mend.
     pub(super) fn judge(&self, error: &redb::Error) -> Option<Failure> {
-        match (self.pages.fault(), error) {
+        match (self.faults.first(), error) {
             (Some(Fault::NoSpace), _) => None,
             (Some(Fault::Damaged(what)), _) => Some(Failure::Damaged(what)),
             (None, redb::Error::Corrupted(what)) => Some(Failure::Damaged(what.clone())),
