@@ -32,8 +32,18 @@ use workspace::Workspace;
 /// How long each primitive is measured, each time.
 const PRIMITIVE_TIME: Duration = Duration::from_millis(300);
 
-fn main() -> Result<ExitCode> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("coffer-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures what `options` ask for; fails when a server answers wrong, and at once when something cannot be started.
+fn run(options: &Options) -> Result<ExitCode> {
     let cases = Case::selected(&options.cases)?;
     let workspace = Workspace::claim()?;
     let machine = Machine::this();
@@ -43,7 +53,7 @@ fn main() -> Result<ExitCode> {
     }
 
     let customer_headers = servers::customer_headers();
-    let (started, targets) = start(&options, &workspace, &customer_headers)?;
+    let (started, targets) = start(options, &workspace, &customer_headers)?;
     let targets: Vec<&Target> = started.iter().map(|started| &started.target).chain(&targets).collect();
     ensure!(!targets.is_empty(), "there is no server to measure");
 
@@ -56,7 +66,7 @@ fn main() -> Result<ExitCode> {
         failures: Vec::new(),
     };
     println!("\n{}", report::table_head());
-    let mut plan = Plan::new(&options, targets, workspace.data())?;
+    let mut plan = Plan::new(options, targets, workspace.data())?;
     for case in &cases {
         let (mut rows, failures) = plan.measure(case);
         report::compare(case, &mut rows, &report.primitives);

@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Bytes of a server's output that an error quotes.
+const LAST_WORDS_LEN: usize = 1000;
 
 /// A running server. Dropping it sends SIGTERM, and SIGKILL to one that does not go.
 pub(super) struct Process {
@@ -63,7 +65,8 @@ impl Process {
 
     fn last_words(&self) -> String {
         let text = fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&text[text.len().saturating_sub(1000)..]).trim().to_owned()
+        let end = String::from_utf8_lossy(&text[text.len().saturating_sub(LAST_WORDS_LEN)..]).trim().to_owned();
+        if end.is_empty() { "it printed nothing".to_owned() } else { end }
     }
 }
 
