@@ -62,7 +62,9 @@ pub(crate) fn start(
             .env("COFFER_ROOT_SECRET_KEY", &secret_key);
     };
     let mut process = Process::start(program, set_up, folder.join("coffer.log"))?;
-    process.wait_until_ready(admin, Some("/health/ready")).context("coffer")?;
+    for (address, path) in [(admin, Some("/health/ready")), (plain, None), (tls, None)] {
+        process.wait_until_ready(address, path).context("coffer")?;
+    }
     let name = ServerName::from(tls.ip());
     let endpoints = Endpoints::Both {
         plain: Endpoint { address: plain, host: plain.to_string(), tls: None },

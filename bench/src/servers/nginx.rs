@@ -43,7 +43,9 @@ pub(crate) fn start(
         command.arg("-p").arg(&folder).arg("-c").arg(&settings).args(["-e", "stderr"]);
     };
     let mut process = Process::start(&program, set_up, folder.join("log"))?;
-    process.wait_until_ready(tls, None).context("nginx")?;
+    for address in [plain, tls] {
+        process.wait_until_ready(address, None).context("nginx")?;
+    }
     let name = ServerName::from(tls.ip());
     let endpoints = Endpoints::Both {
         plain: Endpoint { address: plain, host: plain.to_string(), tls: None },
