@@ -88,7 +88,7 @@ impl Scope<'static> {
 
 impl Scope<'_> {
     /// `SHA-256` over version, KEK and scope: the KDF context of the envelope.
-    fn bind(&self, version: u8, kek: KekRef) -> [u8; 32] {
+    pub(crate) fn bind(&self, version: u8, kek: KekRef) -> [u8; 32] {
         let mut bound = Vec::with_capacity(62 + self.object_key.len() + self.context.len());
         bound.extend_from_slice(&[version, kek.mode as u8]);
         bound.extend_from_slice(&kek.id);

@@ -36,6 +36,8 @@ mod object_keys;
 mod page;
 mod part;
 mod record;
+#[cfg(test)]
+mod vector_tests;
 
 pub use checksums::{ChecksumAlgorithm, Checksums, SumsType};
 pub use envelope::{ENVELOPE_LEN, Envelope, KekRef, Mode, Scope, WrappedKeyScope, canonical_context, unwrap, wrap};

@@ -89,14 +89,7 @@ impl ObjectKeys {
     /// Seals headers and user metadata, in any order, as pairs of name and value.
     #[must_use]
     pub fn seal_head_box(&self, fields: &[(String, String)]) -> Vec<u8> {
-        let mut sorted: Vec<_> = fields.iter().collect();
-        sorted.sort_by_key(|(name, _)| name.as_bytes());
-        let mut plaintext = Vec::new();
-        for (name, value) in sorted {
-            put_field(&mut plaintext, name.as_bytes());
-            put_field(&mut plaintext, value.as_bytes());
-        }
-        self.seal_box("head", b"", &plaintext)
+        self.seal_box("head", b"", &head_plaintext(fields))
     }
 
     /// Opens a head box: the fields, ascending by the bytes of the name.
@@ -187,8 +180,20 @@ pub fn opaque_etag(part_box: &[u8]) -> [u8; 16] {
     *hash.finish().first_chunk().expect("SHA-256 has more than 16 bytes")
 }
 
-fn box_aad(label: &str, context: &[u8]) -> Vec<u8> {
+pub(crate) fn box_aad(label: &str, context: &[u8]) -> Vec<u8> {
     [b"box1 ", label.as_bytes(), &[0], context].concat()
+}
+
+/// The fields sorted by the bytes of their names, each name and value with its length.
+pub(crate) fn head_plaintext(fields: &[(String, String)]) -> Vec<u8> {
+    let mut sorted: Vec<_> = fields.iter().collect();
+    sorted.sort_by_key(|(name, _)| name.as_bytes());
+    let mut plaintext = Vec::new();
+    for (name, value) in sorted {
+        put_field(&mut plaintext, name.as_bytes());
+        put_field(&mut plaintext, value.as_bytes());
+    }
+    plaintext
 }
 
 #[cfg(test)]

@@ -291,7 +291,7 @@ impl Ciphers {
 }
 
 /// What a segment is bound to: its place, and whether the part ends with it.
-fn segment_aad(index: u64, last: bool) -> [u8; 13] {
+pub(crate) fn segment_aad(index: u64, last: bool) -> [u8; 13] {
     let mut aad = *b"seg1\0\0\0\0\0\0\0\0\0";
     aad[4..12].copy_from_slice(&index.to_be_bytes());
     aad[12] = u8::from(last);
