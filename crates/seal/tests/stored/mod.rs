@@ -108,7 +108,8 @@ impl StoredObject {
         Ok(out)
     }
 
-    fn scope(&self) -> Scope<'_> {
+    /// What the object keys are bound to.
+    pub fn scope(&self) -> Scope<'_> {
         Scope {
             bucket_id: self.bucket_id,
             instance_id: self.instance_id,
