@@ -118,7 +118,7 @@ impl Store {
         commit.check(row.clone(), None).put(row, sealed);
         match self.commit(commit).await? {
             Committed::Yes => Ok(()),
-            Committed::Conflict => Err(StoreError::BucketAlreadyOwnedByYou),
+            Committed::Conflict(_) => Err(StoreError::BucketAlreadyOwnedByYou),
         }
     }
 
@@ -259,7 +259,7 @@ impl Store {
             }
             match self.replace_bucket(&bucket, |record| record.deleting = true).await? {
                 Committed::Yes => return self.finish_delete(name).await,
-                Committed::Conflict => {}
+                Committed::Conflict(_) => {}
             }
         }
         Err(StoreError::Contention)
@@ -280,7 +280,7 @@ impl Store {
         self.forget_bucket(name.as_str());
         match self.commit(commit).await? {
             Committed::Yes => Ok(()),
-            Committed::Conflict => Err(StoreError::Contention),
+            Committed::Conflict(_) => Err(StoreError::Contention),
         }
     }
 

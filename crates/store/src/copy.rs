@@ -59,7 +59,7 @@ impl Store {
         }
         let algorithm = match copy.algorithm {
             Some(algorithm) => Some(algorithm),
-            None => source.open(0..0)?.sums.and_then(|(_, sums)| sums.iter().next().map(|(algorithm, _)| algorithm)),
+            None => source.sums()?.and_then(|(_, sums)| sums.iter().next().map(|(algorithm, _)| algorithm)),
         };
         let size = source.info().size;
         let (stream, _) = source.read(0..size).await?;
@@ -71,7 +71,7 @@ impl Store {
             wanted: WantedDigests { md5: false, algorithm: algorithm.filter(|a| checksum::is_supported(*a)) },
             conditions: copy.conditions,
         };
-        self.put_object(bucket, key, put, &mut StreamBody(stream)).await
+        self.put_object(bucket, key, put, &mut ReadBody::new(stream)).await
     }
 
     /// Makes a copy that shares the blob of its source: a new object key, the part key boxed again under it.
@@ -134,10 +134,18 @@ fn md5_of(etag: &str) -> Option<[u8; 16]> {
 }
 
 /// The plaintext of an object as the body of another.
-pub(crate) struct StreamBody(pub(crate) ObjectStream);
+pub struct ReadBody(ObjectStream);
+
+impl ReadBody {
+    /// A body of what `stream` gives.
+    #[must_use]
+    pub fn new(stream: ObjectStream) -> Self {
+        Self(stream)
+    }
+}
 
 #[async_trait]
-impl Body for StreamBody {
+impl Body for ReadBody {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         self.0.next().await.map_err(|error| Box::new(error) as BodyError)
     }

@@ -24,7 +24,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let row = tables::object(bucket.id(), key);
         for _ in 0..MOST_TRIES {
-            let Some((record, sealed)) = self.object_record(bucket, key).await? else {
+            let Some(found) = self.find_object(bucket, key).await? else {
                 return if if_match.is_some() { Err(StoreError::PreconditionNoSuchKey) } else { Ok(()) };
             };
             if if_match.is_some_and(|wanted| !wanted.matches(&record.etag)) {

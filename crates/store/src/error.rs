@@ -161,14 +161,15 @@ impl From<OpenError> for StoreError {
 /// What became of a commit whose checks other writers can make fail.
 pub(crate) enum Committed {
     Yes,
-    Conflict,
+    /// The check with this index did not hold.
+    Conflict(usize),
 }
 
 /// Tells a lost race, which is tried again, from a failure.
 pub(crate) fn committed(result: Result<(), CommitError>) -> Result<Committed, StoreError> {
     match result {
         Ok(()) => Ok(Committed::Yes),
-        Err(CommitError::Conflict(_)) => Ok(Committed::Conflict),
+        Err(CommitError::Conflict(check)) => Ok(Committed::Conflict(check)),
         Err(CommitError::Engine(error)) => Err(error.into()),
     }
 }

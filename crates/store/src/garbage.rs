@@ -63,7 +63,7 @@ impl Store {
         commit.delete(row.clone());
         match self.commit(commit).await? {
             // A copy has just added a reference: the next collection sees it.
-            Committed::Conflict => return Ok(0),
+            Committed::Conflict(_) => return Ok(0),
             Committed::Yes => {}
         }
         for &id in &unreferenced {

@@ -37,7 +37,7 @@ pub use bucket::{Bucket, BucketEncryption, BucketEncryptionChange};
 pub use clock::{Clock, SystemClock};
 pub use coffer_seal::{ChecksumAlgorithm, Checksums, SumsType};
 pub use complete::{CompleteUpload, CompletedPart, MIN_PART_LEN};
-pub use copy::CopyObject;
+pub use copy::{CopyObject, ReadBody};
 pub use credentials::RootCredentials;
 pub use error::{BodyError, StoreError};
 pub use garbage::Collected;

@@ -81,6 +81,14 @@ impl WriteConditions {
     }
 }
 
+/// An object as it was found.
+pub(crate) struct FoundObject {
+    pub(crate) record: ObjectRecord,
+    pub(crate) parts: Vec<PartRecord>,
+    /// The sealed record, for a check.
+    pub(crate) sealed: Bytes,
+}
+
 /// An object about to be committed.
 pub(crate) struct NewObject {
     pub(crate) record: ObjectRecord,
@@ -112,6 +120,24 @@ impl Store {
         Ok(Some((bucket.keys().open(Table::Object, &row, &sealed)?, sealed)))
     }
 
+    /// Reads the record of the current version of an object and all its parts, as of one moment.
+    pub(crate) async fn find_object(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Option<FoundObject>, StoreError> {
+        let mut incomplete: Option<Bytes> = None;
+        for _ in 0..MOST_TRIES {
+            let Some((record, sealed)) = self.object_record(bucket, key).await? else { return Ok(None) };
+            match self.parts_of(bucket, &record).await {
+                // The object may have been replaced between two reads: look again.
+                Err(StoreError::Damaged(_)) if incomplete.as_ref() != Some(&sealed) => incomplete = Some(sealed),
+                parts => return Ok(Some(FoundObject { parts: parts?, record, sealed })),
+            }
+        }
+        Err(StoreError::Contention)
+    }
+
     /// Checks conditions before a body is read, so that a client need not send it in vain.
     ///
     /// # Errors
@@ -132,6 +158,9 @@ impl Store {
     /// Puts an object in the place of the one that is there, if any. `extra` joins the same commit.
     ///
     /// When this returns, the object is on stable storage.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUpload`] when a check of `extra` does not hold: only completions have some.
     pub(crate) async fn commit_object(
         &self,
         bucket: &Bucket,
@@ -145,15 +174,12 @@ impl Store {
         let mut bucket = bucket.clone();
         let part_rows = self.place_parts(&bucket, instance, &mut new);
         for _ in 0..MOST_TRIES {
-            let current = self.object_record(&bucket, key).await?;
-            conditions.check(current.as_ref().map(|(record, _)| record))?;
+            let current = self.find_object(&bucket, key).await?;
+            conditions.check(current.as_ref().map(|found| &found.record))?;
             let mut commit = Commit::new();
             bucket.check(&mut commit);
-            commit.check(row.clone(), current.as_ref().map(|(_, sealed)| sealed.clone()));
-            let released = match &current {
-                Some((record, _)) => self.release(&mut commit, &bucket, record).await?,
-                None => Vec::new(),
-            };
+            commit.check(row.clone(), current.as_ref().map(|found| found.sealed.clone()));
+            let released = current.map_or_else(Vec::new, |found| found.release(&mut commit, &bucket));
             let (kept, released): (Vec<_>, Vec<_>) = released.into_iter().partition(|id| new.shared.contains(id));
             self.queue_garbage(&mut commit, &released);
             for id in &new.fresh {
@@ -169,10 +195,12 @@ impl Store {
                 commit.put(tables::inline_data(*id), sealed.clone());
             }
             commit.put(row.clone(), bucket.keys().seal(Table::Object, &row, &new.record));
+            let own_checks = commit.checks.len();
             extra(&mut commit);
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(new.record),
-                Committed::Conflict => bucket = self.same_bucket(&bucket).await?,
+                Committed::Conflict(check) if check >= own_checks => return Err(StoreError::NoSuchUpload),
+                Committed::Conflict(_) => bucket = self.same_bucket(&bucket).await?,
             }
         }
         Err(StoreError::Contention)
@@ -205,7 +233,7 @@ impl Store {
     }
 
     /// The parts of an object, wherever they are.
-    pub(crate) async fn parts_of(&self, bucket: &Bucket, record: &ObjectRecord) -> Result<Vec<PartRecord>, StoreError> {
+    async fn parts_of(&self, bucket: &Bucket, record: &ObjectRecord) -> Result<Vec<PartRecord>, StoreError> {
         if record.part_list_rows == 0 {
             return Ok(record.parts.clone());
         }
@@ -219,22 +247,18 @@ impl Store {
         }
         Ok(parts)
     }
+}
 
-    /// Adds to `commit` what goes when an object goes, and returns the blobs that it lets go of.
-    pub(crate) async fn release(
-        &self,
-        commit: &mut Commit,
-        bucket: &Bucket,
-        record: &ObjectRecord,
-    ) -> Result<Vec<BlobId>, StoreError> {
-        let parts = self.parts_of(bucket, record).await?;
-        for index in 0..record.part_list_rows {
-            commit.delete(tables::part_list(bucket.id(), InstanceId(record.instance_id), index));
+impl FoundObject {
+    /// Adds to `commit` what goes when the object goes, and returns the blobs that it lets go of.
+    pub(crate) fn release(&self, commit: &mut Commit, bucket: &Bucket) -> Vec<BlobId> {
+        for index in 0..self.record.part_list_rows {
+            commit.delete(tables::part_list(bucket.id(), InstanceId(self.record.instance_id), index));
         }
-        for part in parts.iter().filter(|part| part.inline) {
+        for part in self.parts.iter().filter(|part| part.inline) {
             commit.delete(tables::inline_data(part.blob()));
         }
-        Ok(parts.iter().filter(|part| !part.inline).map(PartRecord::blob).collect())
+        self.parts.iter().filter(|part| !part.inline).map(PartRecord::blob).collect()
     }
 }
 

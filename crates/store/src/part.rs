@@ -14,6 +14,7 @@ use crate::records::{ByteRecord, PartRecord, UploadPartRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
+use crate::upload::UploadInfo;
 
 /// A part to upload.
 pub struct UploadPart<'a> {
@@ -48,10 +49,10 @@ impl Store {
         key: &ObjectKey,
         upload_id: InstanceId,
         customer_key: Option<&Key32>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<UploadInfo, StoreError> {
         let upload = self.find_upload(bucket, key, upload_id).await?;
         upload.record.seal.open(bucket, key, upload_id, customer_key)?;
-        Ok(())
+        upload.record.info()
     }
 
     /// Seals a part under keys of its own and puts it in the place of the part with its number, if there is one.
@@ -110,7 +111,7 @@ impl Store {
                     });
                 }
                 // Another attempt at the same part, or the upload has ended: the latter shows here.
-                Committed::Conflict => self.find_upload(bucket, key, put.upload_id).await.map(drop)?,
+                Committed::Conflict(_) => self.find_upload(bucket, key, put.upload_id).await.map(drop)?,
             }
         }
         Err(StoreError::Contention)

@@ -170,6 +170,14 @@ impl ObjectReader<'_> {
             .collect())
     }
 
+    /// The checksums of the object.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when the object does not verify.
+    pub fn sums(&self) -> Result<Option<ObjectSums>, StoreError> {
+        Ok(self.open(0..0)?.sums)
+    }
+
     /// The parts of the object.
     pub(crate) fn parts(&self) -> &[PartRecord] {
         &self.parts

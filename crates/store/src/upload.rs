@@ -137,7 +137,7 @@ impl Store {
             commit.put(row.clone(), bucket.keys().seal(Table::Upload, &row, &record));
             match self.commit(commit).await? {
                 Committed::Yes => return record.info(),
-                Committed::Conflict => bucket = self.same_bucket(&bucket).await?,
+                Committed::Conflict(_) => bucket = self.same_bucket(&bucket).await?,
             }
         }
         Err(StoreError::Contention)
@@ -195,7 +195,7 @@ impl Store {
         self.put_ended_upload(&mut commit, bucket, upload_id);
         match self.commit(commit).await? {
             Committed::Yes => self.remove_left_parts(bucket, upload_id).await,
-            Committed::Conflict => Err(StoreError::NoSuchUpload),
+            Committed::Conflict(_) => Err(StoreError::NoSuchUpload),
         }
     }
 
@@ -354,7 +354,7 @@ impl UploadRecord {
         self.checksum_algorithm.and_then(ChecksumAlgorithm::from_byte)
     }
 
-    fn info(&self) -> Result<UploadInfo, StoreError> {
+    pub(crate) fn info(&self) -> Result<UploadInfo, StoreError> {
         Ok(UploadInfo {
             upload_id: InstanceId(self.upload_id),
             key: self.key.clone(),
