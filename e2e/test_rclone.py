@@ -1,0 +1,79 @@
+"""rclone: plain and with customer keys; it compares hashes by itself, and `check` does so again."""
+
+import pytest
+
+from support.sse import KEY_A, expect_customer_key, expect_sse_s3
+from support.tools import Tool, hashes, make_tree, sha256_of_file
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def rclone(server, tmp_path):
+    remotes = {}
+    for name in ("PLAIN", "SEALED"):
+        remotes |= {f"RCLONE_CONFIG_{name}_{option}": value for option, value in {
+            "TYPE": "s3", "PROVIDER": "Other", "REGION": server.credentials.region, "ENDPOINT": server.tls_url,
+            "ACCESS_KEY_ID": server.credentials.access_key, "SECRET_ACCESS_KEY": server.credentials.secret_key,
+            "CHUNK_SIZE": "5Mi", "UPLOAD_CUTOFF": "10Mi",
+        }.items()}
+    remotes |= {"RCLONE_CONFIG_SEALED_SSE_CUSTOMER_ALGORITHM": "AES256", "RCLONE_CONFIG_SEALED_SSE_CUSTOMER_KEY_BASE64": KEY_A.base64}
+    return Tool("rclone", server, tmp_path, remotes,
+                ["--config", "/dev/null", "--ca-cert", server.ca_file, "--retries", "1", "--low-level-retries", "1", "--no-update-modtime"])
+
+
+@pytest.fixture
+def tree(tmp_path, random_bytes):
+    directory = tmp_path / "tree"
+    directory.mkdir()
+    make_tree(directory, random_bytes)
+    (directory / "large").write_bytes(random_bytes(23 * MIB))
+    return hashes(directory)
+
+
+@pytest.mark.parametrize("remote", ["plain", "sealed"])
+def test_round_trip_of_a_tree(rclone, bucket, client, tmp_path, tree, remote):
+    rclone.run("copy", "tree", f"{remote}:{bucket}/tree")
+    headers = KEY_A.headers() if remote == "sealed" else {}
+    expect = expect_sse_s3 if remote == "plain" else lambda answer: expect_customer_key(answer, KEY_A)
+    expect(client.head(bucket, "tree/one", headers))
+    expect(client.head(bucket, "tree/large", headers))
+    rclone.run("check", "tree", f"{remote}:{bucket}/tree")
+    rclone.run("check", "--download", "tree", f"{remote}:{bucket}/tree")
+    rclone.run("copy", f"{remote}:{bucket}/tree", "back")
+    assert hashes(tmp_path / "back") == tree
+
+
+@pytest.mark.parametrize("remote", ["plain", "sealed"])
+def test_sync_changes_only_what_changed(rclone, bucket, client, tmp_path, tree, remote):
+    rclone.run("sync", "tree", f"{remote}:{bucket}/tree")
+    (tmp_path / "tree/one").unlink()
+    (tmp_path / "tree/page.bin").write_bytes(b"changed")
+    rclone.run("sync", "tree", f"{remote}:{bucket}/tree")
+    rclone.run("check", "--download", "tree", f"{remote}:{bucket}/tree")
+    assert "tree/one" not in client.keys(bucket)
+
+
+@pytest.mark.parametrize("remote", ["plain", "sealed"])
+def test_server_side_copy_and_move(rclone, bucket, client, tmp_path, tree, remote):
+    rclone.run("copyto", "tree/page.bin", f"{remote}:{bucket}/one")
+    rclone.run("copyto", f"{remote}:{bucket}/one", f"{remote}:{bucket}/two")
+    rclone.run("moveto", f"{remote}:{bucket}/one", f"{remote}:{bucket}/three")
+    assert client.keys(bucket) == ["three", "two"]
+    rclone.run("copyto", f"{remote}:{bucket}/two", "back")
+    assert sha256_of_file(tmp_path / "back") == tree["page.bin"]
+
+
+def test_without_the_key_nothing_is_read(rclone, bucket, tmp_path, tree):
+    rclone.run("copyto", "tree/page.bin", f"sealed:{bucket}/object")
+    assert rclone.attempt("copyto", f"plain:{bucket}/object", "never").returncode != 0
+    assert not (tmp_path / "never").exists()
+
+
+def test_list_size_and_purge(rclone, bucket, client, tree):
+    rclone.run("copy", "tree", f"plain:{bucket}/tree")
+    assert "Total objects: 7" in rclone.run("size", f"plain:{bucket}/tree")
+    assert "large" in rclone.run("lsf", f"plain:{bucket}/tree")
+    rclone.run("purge", f"plain:{bucket}/tree")
+    assert client.keys(bucket) == []
+
