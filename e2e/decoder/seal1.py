@@ -1,7 +1,7 @@
 """seal/1 as docs/spec/sealed-object.md describes it, for reading only.
 
-Written from that text and sharing nothing with the server. It reads slowly and keeps no secret safe in memory: it is for checking
-stored bytes, not for serving them.
+It follows that text and shares no code with the server. It reads slowly and keeps no secret safe in memory: it is for
+checking stored bytes, not for serving them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An independent decoder of what Coffer stores, written from docs/spec.
+"""A decoder of what Coffer stores, which follows docs/spec and shares no code with the server.
 
     seal_decoder.py check-vectors vectors/seal     runs the golden vectors
     seal_decoder.py show-keyring root.key          lists the root keys of a key file, without the keys
