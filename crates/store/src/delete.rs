@@ -27,13 +27,13 @@ impl Store {
             let Some(found) = self.find_object(bucket, key).await? else {
                 return if if_match.is_some() { Err(StoreError::PreconditionNoSuchKey) } else { Ok(()) };
             };
-            if if_match.is_some_and(|wanted| !wanted.matches(&record.etag)) {
+            if if_match.is_some_and(|wanted| !wanted.matches(&found.record.etag)) {
                 return Err(StoreError::PreconditionFailed("If-Match"));
             }
             let mut commit = Commit::new();
-            commit.check(row.clone(), Some(sealed)).delete(row.clone());
-            let blobs = self.release(&mut commit, bucket, &record).await?;
-            self.queue_garbage(&mut commit, &blobs);
+            commit.check(row.clone(), Some(found.sealed.clone())).delete(row.clone());
+            let released = found.release(&mut commit, bucket);
+            self.queue_garbage(&mut commit, &released);
             if let Committed::Yes = self.commit(commit).await? {
                 return Ok(());
             }

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use coffer_blob::BlobId;
-use coffer_meta::{Commit, Direction, KeyRange};
+use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
 use crate::error::{Committed, StoreError};
 use crate::records::{BlobReferenceRecord, GarbageRecord};
@@ -42,7 +42,7 @@ impl Store {
                     collected.waiting += 1;
                     continue;
                 }
-                collected.blobs += self.collect_row(&entry.key, &blobs).await?;
+                collected.blobs += self.collect_row(entry, &blobs).await?;
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => start = Bound::Excluded(last.key.to_vec()),
@@ -52,15 +52,16 @@ impl Store {
     }
 
     /// Drops the references of one garbage row, then removes the blobs that have none left.
-    async fn collect_row(&self, row: &bytes::Bytes, blobs: &[BlobId]) -> Result<u64, StoreError> {
+    async fn collect_row(&self, row: &Entry, blobs: &[BlobId]) -> Result<u64, StoreError> {
         let mut commit = Commit::new();
+        // Another collection that is under way must not drop the same references again.
+        commit.check(row.key.clone(), Some(row.value.clone())).delete(row.key.clone());
         let mut unreferenced = Vec::new();
         for &id in blobs {
             if self.drop_reference(&mut commit, id).await? {
                 unreferenced.push(id);
             }
         }
-        commit.delete(row.clone());
         match self.commit(commit).await? {
             // A copy has just added a reference: the next collection sees it.
             Committed::Conflict(_) => return Ok(0),

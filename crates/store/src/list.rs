@@ -76,7 +76,8 @@ impl Store {
         loop {
             let left = list.max_keys - page.entries.len();
             // One more than the page holds tells whether there is more; a roll-up may need only the first few rows.
-            let batch = if rolled.delimiter.is_some() { (left + 1).min(64) } else { left + 1 };
+            let batch =
+                if rolled.delimiter.is_some() { left.saturating_add(1).min(64) } else { left.saturating_add(1) };
             let rows = self.0.engine.scan(range.clone(), batch, Direction::Forward).await?;
             let whole_batch = rows.len() == batch;
             let mut seek = None;

@@ -6,14 +6,14 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use coffer_crypto::Key32;
 use coffer_seal::{
-    Checksums, Envelope, Kind, ObjectKeys, OpenError, PartOpener, SealedObject, SealedPart, open_object_range,
-    sealed_len, sealed_range, segments_of,
+    Checksums, Envelope, Kind, ObjectKeys, OpenError, OpenedObject, PartOpener, SealedObject, SealedPart, open_object,
+    open_object_range, sealed_len, sealed_range, segments_of,
 };
 
 use crate::bucket::Bucket;
 use crate::error::StoreError;
 use crate::names::{InstanceId, ObjectKey};
-use crate::object::{KIND_MULTIPART, KIND_SINGLE, ObjectInfo, ObjectSums};
+use crate::object::{FoundObject, KIND_MULTIPART, KIND_SINGLE, ObjectInfo, ObjectSums};
 use crate::pins::Pin;
 use crate::put::LAYERS;
 use crate::records::{ObjectRecord, PartRecord};
@@ -82,52 +82,62 @@ impl Store {
         key: &ObjectKey,
         customer_key: Option<&'k Key32>,
     ) -> Result<ObjectReader<'k>, StoreError> {
-        let mut missing = None;
+        let Secured { found: FoundObject { record, parts, .. }, inline, pins } = self.secure(bucket, key).await?;
+        let keys = match record.seal.check_key_given(customer_key)? {
+            EncryptionMode::SseS3 => None,
+            EncryptionMode::SseC => {
+                let instance = InstanceId(record.instance_id);
+                Some(ObjectKeys::derive(&record.seal.open(bucket, key, instance, customer_key)?))
+            }
+        };
+        let info = record.info(record.seal.open_headers(keys.as_ref())?)?;
+        Ok(ObjectReader {
+            store: self.clone(),
+            bucket: bucket.clone(),
+            key: key.clone(),
+            customer_key,
+            record,
+            info,
+            parts,
+            inline,
+            pins,
+        })
+    }
+
+    /// Finds an object and keeps its data from going away: small data is read, and blobs are pinned.
+    async fn secure(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Secured, StoreError> {
+        let row = tables::object(bucket.id(), key);
+        let mut incomplete: Option<Bytes> = None;
         for _ in 0..MOST_TRIES {
-            let (record, sealed) = self.object_record(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
-            let mode = record.seal.check_key_given(customer_key)?;
-            let keys = match mode {
-                EncryptionMode::SseS3 => None,
-                EncryptionMode::SseC => {
-                    let instance = InstanceId(record.instance_id);
-                    Some(ObjectKeys::derive(&record.seal.open(bucket, key, instance, customer_key)?))
+            let found = self.find_object(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
+            if let [part] = &found.parts[..]
+                && part.inline
+            {
+                let data = self.0.engine.get(&tables::inline_data(part.blob())).await?;
+                if data.is_some() {
+                    return Ok(Secured { found, inline: data, pins: Vec::new() });
                 }
-            };
-            let info = record.info(record.seal.open_headers(keys.as_ref())?)?;
-            let parts = match self.parts_of(bucket, &record).await {
-                // The object was replaced between two reads: look again.
-                Err(StoreError::Damaged(_)) if missing.as_ref() != Some(&sealed) => {
-                    missing = Some(sealed);
-                    continue;
+                if incomplete.as_ref() == Some(&found.sealed) {
+                    return Err(StoreError::Damaged("the data of a small object is missing".to_owned()));
                 }
-                parts => parts?,
-            };
-            let inline = match &parts[..] {
-                [part] if part.inline => match self.0.engine.get(&tables::inline_data(part.blob())).await? {
-                    Some(data) => Some(data),
-                    None if missing.as_ref() != Some(&sealed) => {
-                        missing = Some(sealed);
-                        continue;
-                    }
-                    None => return Err(StoreError::Damaged("the data of a small object is missing".to_owned())),
-                },
-                _ => None,
-            };
-            let pins = parts.iter().filter(|part| !part.inline).map(|part| self.0.pins.pin(part.blob())).collect();
-            return Ok(ObjectReader {
-                store: self.clone(),
-                bucket: bucket.clone(),
-                key: key.clone(),
-                customer_key,
-                record,
-                info,
-                parts,
-                inline,
-                pins,
-            });
+                incomplete = Some(found.sealed);
+                continue;
+            }
+            let pins = found.parts.iter().map(|part| self.0.pins.pin(part.blob())).collect();
+            // An object that is still the same now had not let go of its blobs when they were pinned.
+            if self.0.engine.get(&row).await?.as_ref() == Some(&found.sealed) {
+                return Ok(Secured { found, inline: None, pins });
+            }
         }
         Err(StoreError::Contention)
     }
+}
+
+/// An object whose data stays for as long as this does.
+struct Secured {
+    found: FoundObject,
+    inline: Option<Bytes>,
+    pins: Vec<Pin>,
 }
 
 impl ObjectReader<'_> {
@@ -158,7 +168,7 @@ impl ObjectReader<'_> {
     /// # Errors
     /// [`StoreError::Damaged`] when the object does not verify.
     pub fn part_infos(&self) -> Result<Vec<PartInfo>, StoreError> {
-        let opened = self.open(0..u64::MAX)?;
+        let opened = self.open_with(open_object)?;
         Ok(opened
             .parts
             .into_iter()
@@ -184,7 +194,14 @@ impl ObjectReader<'_> {
     }
 
     /// Verifies the object and opens the boxes of the parts that `range` touches.
-    pub(crate) fn open(&self, range: Range<u64>) -> Result<coffer_seal::OpenedObject, StoreError> {
+    pub(crate) fn open(&self, range: Range<u64>) -> Result<OpenedObject, StoreError> {
+        self.open_with(|keks, object| open_object_range(keks, object, range))
+    }
+
+    fn open_with(
+        &self,
+        open: impl FnOnce(&[&Key32], &SealedObject<'_>) -> Result<OpenedObject, OpenError>,
+    ) -> Result<OpenedObject, StoreError> {
         let kind = match self.record.kind {
             KIND_SINGLE => Kind::Single,
             KIND_MULTIPART => Kind::Multipart,
@@ -215,7 +232,7 @@ impl ObjectReader<'_> {
             sums_box: &self.record.sums_box,
             parts: &parts,
         };
-        open_object_range(&keks, &object, range).map_err(|error| match (error, self.info.mode) {
+        open(&keks, &object).map_err(|error| match (error, self.info.mode) {
             (OpenError::WrongKey, EncryptionMode::SseC) => StoreError::CustomerKeyMismatch,
             (error, _) => error.into(),
         })
