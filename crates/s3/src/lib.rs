@@ -9,6 +9,8 @@
 //! assert!(error.body("REQUEST", "HOST").contains("<BucketName>photos</BucketName>"));
 //! ```
 
+pub mod auth;
+pub mod body;
 pub mod checksum;
 pub mod conditional;
 pub mod copy_source;
@@ -16,10 +18,14 @@ pub mod error;
 pub mod etag;
 pub mod headers;
 pub mod metadata;
+pub mod post;
 pub mod query;
 pub mod range;
+pub mod request;
+pub mod response;
 pub mod rfc2047;
 pub mod route;
+pub mod service;
 pub mod sse;
 pub mod time;
 pub mod xml;

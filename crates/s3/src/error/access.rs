@@ -38,14 +38,18 @@ impl S3Error {
         Self::new(StatusCode::BAD_REQUEST, "InvalidToken", message)
     }
 
-    /// The signature is not the one of this request and this access key.
+    /// The signature is not the one of this request, or of a chunk of its body, and this access key.
     ///
     /// S3 echoes the string to sign and the canonical request here; the latter may hold a customer key.
     #[must_use]
-    pub fn signature_does_not_match(access_key: &str) -> Self {
+    pub fn signature_does_not_match(access_key: Option<&str>) -> Self {
         let message = "The request signature we calculated does not match the signature you provided. Check your key \
                        and signing method.";
-        Self::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message).with("AWSAccessKeyId", access_key)
+        let error = Self::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message);
+        match access_key {
+            Some(access_key) => error.with("AWSAccessKeyId", access_key),
+            None => error,
+        }
     }
 
     /// The request was signed too long ago, or in the future. Both times are ISO 8601.
@@ -85,5 +89,11 @@ impl S3Error {
         Self::invalid_request(
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
         )
+    }
+
+    /// The policy of a form is none.
+    #[must_use]
+    pub fn invalid_policy_document(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidPolicyDocument", message.to_owned())
     }
 }

@@ -154,6 +154,22 @@ impl S3Error {
             .with("MaxMessageLengthBytes", max)
     }
 
+    /// The body of a POST is not a form.
+    #[must_use]
+    pub fn malformed_post_request() -> Self {
+        let message = "The body of your POST request is not well-formed multipart/form-data.";
+        Self::new(StatusCode::BAD_REQUEST, "MalformedPOSTRequest", message)
+    }
+
+    /// The fields in front of a form's file are too large. Bytes.
+    #[must_use]
+    pub fn max_post_pre_data_length_exceeded(max: usize) -> Self {
+        // The spelling is S3's.
+        let message = "Your POST request fields preceeding the upload file was too large.";
+        Self::new(StatusCode::BAD_REQUEST, "MaxPostPreDataLengthExceeded", message)
+            .with("MaxPostPreDataLengthBytes", max)
+    }
+
     /// The body ended before its announced length.
     #[must_use]
     pub fn incomplete_body(expected: u64, provided: u64) -> Self {

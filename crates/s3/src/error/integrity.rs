@@ -124,6 +124,23 @@ impl S3Error {
         Self::invalid_request("Value for x-amz-checksum-type header is invalid.")
     }
 
+    /// A chunk of an `aws-chunked` body, not the last, is smaller than 8 KiB. Bytes.
+    #[must_use]
+    pub fn invalid_chunk_size(chunk: u64, size: u64) -> Self {
+        let message = "Only the last chunk is allowed to have a size less than 8192 bytes";
+        Self::new(StatusCode::BAD_REQUEST, "InvalidChunkSizeError", message)
+            .with("Chunk", chunk)
+            .with("BadChunkSize", size)
+    }
+
+    /// The trailers of an `aws-chunked` body are not what was announced.
+    #[must_use]
+    pub fn malformed_trailer() -> Self {
+        let message = "The request contained trailing data that was not well-formed or did not conform to our \
+                       published schema.";
+        Self::new(StatusCode::BAD_REQUEST, "MalformedTrailerError", message)
+    }
+
     /// I-SIZE: `x-amz-mp-object-size` is not the sum of the parts. Bytes.
     #[must_use]
     pub fn object_size_mismatch(provided: u64, computed: u64) -> Self {

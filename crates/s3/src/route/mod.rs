@@ -9,7 +9,7 @@ use crate::headers::Headers;
 use crate::query::{Query, decode};
 use table::{BUCKET, OBJECT, Row};
 
-pub use bucket_name::{is_valid_bucket_name, may_be_a_bucket};
+pub use bucket_name::may_be_a_bucket;
 pub use operation::Operation;
 
 /// Bytes of UTF-8 that an object key can have.

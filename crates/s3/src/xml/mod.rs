@@ -9,7 +9,7 @@ pub use documents::{
     ServerSideEncryptionConfiguration, parse_complete_multipart_upload,
 };
 pub use read::XmlReader;
-pub use write::{XmlWriter, document};
+pub use write::{XmlWriter, document, document_with_text};
 
 /// The namespace of S3's documents.
 pub const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";

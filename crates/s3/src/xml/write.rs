@@ -14,6 +14,12 @@ pub fn document(root: &str, content: impl FnOnce(&mut XmlWriter)) -> String {
     xml.0
 }
 
+/// Returns a document that is one element in S3's namespace with this text.
+#[must_use]
+pub fn document_with_text(root: &str, text: &str) -> String {
+    document(root, |xml| xml.escape(text))
+}
+
 /// A document that grows from left to right. Elements close themselves.
 pub struct XmlWriter(String);
 

@@ -1,0 +1,247 @@
+//! Who sent a request.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use coffer_sigv4::{
+    AuthError, AuthKind, ChunkChain, CredentialFault, HeaderFault, ParsedAuth, PayloadHash, QueryFault, RequestParts,
+    Scope, SecretKey, SigningKey, check_time, parse_authorization, verify,
+};
+
+use crate::error::S3Error;
+use crate::route::Operation;
+use crate::time::iso8601;
+
+/// Where secrets of access keys come from.
+#[async_trait]
+pub trait Credentials: Send + Sync {
+    /// Returns who has this access key; `None` if nobody has.
+    ///
+    /// # Errors
+    /// `ServiceUnavailable` or `InternalError` when that cannot be found out.
+    async fn identity(&self, access_key: &str) -> Result<Option<Arc<Identity>>, S3Error>;
+}
+
+/// Somebody with an access key. An implementation of [`Credentials`] keeps it for as long as it is valid: derived
+/// signing keys are kept in it.
+pub struct Identity {
+    access_key: String,
+    arn: String,
+    secret: SecretKey,
+    signing_keys: Mutex<Vec<(Scope, Arc<SigningKey>)>>,
+}
+
+impl Identity {
+    /// Somebody called `arn`, such as `arn:aws:iam::123456789012:root`.
+    #[must_use]
+    pub fn new(access_key: String, arn: String, secret: SecretKey) -> Self {
+        Self { access_key, arn, secret, signing_keys: Mutex::default() }
+    }
+
+    /// The access key ID.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// The ARN, as error messages and policies name it.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// The secret access key.
+    pub(crate) fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
+    /// The signing key for `scope`, derived once and kept while the scope is in use.
+    pub(crate) fn signing_key(&self, scope: &Scope) -> Arc<SigningKey> {
+        let mut kept = self.signing_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, key)) = kept.iter().find(|(other, _)| other == scope) {
+            return Arc::clone(key);
+        }
+        let key = Arc::new(SigningKey::derive(&self.secret, scope));
+        if kept.len() == KEPT_SIGNING_KEYS {
+            kept.remove(0);
+        }
+        kept.push((scope.clone(), Arc::clone(&key)));
+        key
+    }
+}
+
+/// Who asks.
+#[derive(Clone)]
+pub enum Principal {
+    /// Nobody in particular: the request is not signed.
+    Anonymous,
+    /// Somebody whose signature was right.
+    Identity(Arc<Identity>),
+}
+
+impl Principal {
+    /// Whether the request is not signed.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self, Self::Anonymous)
+    }
+
+    /// The ARN, as error messages name it.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Identity(identity) => identity.arn(),
+        }
+    }
+}
+
+/// What is known of a request once its signature is verified.
+pub struct Authenticated {
+    /// Who sent it.
+    pub principal: Principal,
+    /// What the signature says about the body; `None` for an anonymous request.
+    pub payload: Option<PayloadHash>,
+    /// Where the signatures of chunks start.
+    pub chain: Option<ChunkChain>,
+}
+
+/// Verifies signatures.
+pub struct Authenticator {
+    credentials: Arc<dyn Credentials>,
+    region: String,
+}
+
+impl Authenticator {
+    /// Takes requests that are signed for `region`.
+    #[must_use]
+    pub fn new(credentials: Arc<dyn Credentials>, region: String) -> Self {
+        Self { credentials, region }
+    }
+
+    /// Verifies the signature of a request, in its header or its URL. `now_ms` is in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// S3's own, for each way in which a request may not be authentic. None holds a signature, a secret or a
+    /// canonical request.
+    pub async fn authenticate(
+        &self,
+        request: &RequestParts<'_>,
+        operation: Operation,
+        now_ms: u64,
+    ) -> Result<Authenticated, S3Error> {
+        let refuse = |error| refusal(error, request);
+        let Some(auth) = parse_authorization(request).map_err(refuse)? else {
+            return Ok(Authenticated { principal: Principal::Anonymous, payload: None, chain: None });
+        };
+        auth.check_scope(self.region_for(&auth, operation), SERVICE).map_err(refuse)?;
+        check_time(&auth, unix_s(now_ms), MAX_SKEW_S).map_err(|error| refuse_time(error, &auth, now_ms))?;
+        if auth.session_token.is_some() {
+            return Err(S3Error::invalid_token());
+        }
+        let identity = self.identity(&auth.access_key).await?;
+        let key = identity.signing_key(&auth.scope);
+        verify(&auth, request, &key).map_err(|_| S3Error::signature_does_not_match(Some(&auth.access_key)))?;
+        Ok(Authenticated {
+            payload: Some(auth.payload),
+            chain: auth.payload.is_streaming().then(|| ChunkChain::of(&auth, key)),
+            principal: Principal::Identity(identity),
+        })
+    }
+
+    /// Finds who has `access_key`.
+    ///
+    /// # Errors
+    /// `InvalidAccessKeyId`, and what [`Credentials::identity`] fails with.
+    pub(crate) async fn identity(&self, access_key: &str) -> Result<Arc<Identity>, S3Error> {
+        let identity = self.credentials.identity(access_key).await?;
+        identity.ok_or_else(|| S3Error::invalid_access_key_id(access_key))
+    }
+
+    /// The region that scopes must name.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Clients ask in `us-east-1` for what they need to find out the region: AWS's global endpoint is there.
+    fn region_for<'a>(&'a self, auth: &ParsedAuth, operation: Operation) -> &'a str {
+        let global = matches!(operation, Operation::ListBuckets | Operation::GetBucketLocation);
+        if global && auth.scope.region == GLOBAL_REGION { GLOBAL_REGION } else { &self.region }
+    }
+}
+
+/// The answer to a request whose authentication cannot be read.
+fn refusal(error: AuthError, request: &RequestParts<'_>) -> S3Error {
+    let message = error.to_string();
+    match error {
+        AuthError::HeaderMalformed(fault) => {
+            let error = S3Error::authorization_header_malformed(message);
+            match fault {
+                HeaderFault::Credential(fault) => with_region(error, &fault),
+                HeaderFault::Components | HeaderFault::Date(_) => error,
+            }
+        }
+        AuthError::QueryParameters(fault) => {
+            let error = S3Error::authorization_query_parameters(message);
+            match fault {
+                QueryFault::Credential(fault) => with_region(error, &fault),
+                _ => error,
+            }
+        }
+        AuthError::NoScheme | AuthError::UnsupportedType | AuthError::SeveralMechanisms => {
+            S3Error::invalid_argument(message, "Authorization", None)
+        }
+        AuthError::SignatureVersion2 => S3Error::authorization_not_supported(),
+        AuthError::SignatureVersion4A => S3Error::new(http::StatusCode::NOT_IMPLEMENTED, "NotImplemented", message),
+        AuthError::MissingContentSha256 => S3Error::invalid_request(message),
+        AuthError::InvalidContentSha256 => {
+            let value = request.headers.iter().find(|(name, _)| *name == CONTENT_SHA256);
+            let value = value.and_then(|(_, value)| std::str::from_utf8(value).ok());
+            S3Error::invalid_argument(message, CONTENT_SHA256, value)
+        }
+        AuthError::HeadersNotSigned(names) => S3Error::headers_not_signed(&names),
+        AuthError::Signature(_) => S3Error::signature_does_not_match(None),
+        AuthError::MissingDate | AuthError::RequestTimeTooSkewed | AuthError::Expired | AuthError::NotYetValid => {
+            S3Error::access_denied_because(message)
+        }
+    }
+}
+
+/// Tells the client the right region, so that it can sign again.
+fn with_region(error: S3Error, fault: &CredentialFault) -> S3Error {
+    match fault {
+        CredentialFault::Region { expected, .. } => error.with("Region", expected),
+        _ => error,
+    }
+}
+
+/// The answer to a request that is too old or too new.
+fn refuse_time(error: AuthError, auth: &ParsedAuth, now_ms: u64) -> S3Error {
+    match (&error, auth.kind) {
+        (AuthError::Expired, AuthKind::Presigned { expires_s }) => {
+            let expired_s = u64::try_from(auth.timestamp.unix_s()).unwrap_or(0) + u64::from(expires_s);
+            S3Error::request_has_expired(expires_s.into(), &iso8601(expired_s * 1000), &iso8601(now_ms))
+        }
+        (AuthError::RequestTimeTooSkewed, _) => {
+            S3Error::request_time_too_skewed(auth.timestamp.as_str(), &iso8601(now_ms), u64::from(MAX_SKEW_S) * 1000)
+        }
+        _ => S3Error::access_denied_because(error.to_string()),
+    }
+}
+
+fn unix_s(now_ms: u64) -> i64 {
+    i64::try_from(now_ms / 1000).unwrap_or(i64::MAX)
+}
+
+const SERVICE: &str = "s3";
+const GLOBAL_REGION: &str = "us-east-1";
+const CONTENT_SHA256: &str = "x-amz-content-sha256";
+
+/// How far a client's clock may be off.
+const MAX_SKEW_S: u32 = 900;
+
+/// A presigned URL lives for seven days, so scopes of eight dates are in use at once.
+const KEPT_SIGNING_KEYS: usize = 8;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,76 @@
+//! Who signed a form.
+
+use coffer_sigv4::{Credential, CredentialFault, Timestamp, verify_policy, verify_policy_v2};
+
+use super::form::Form;
+use crate::auth::{Authenticator, Principal};
+use crate::error::S3Error;
+
+/// Verifies the signature over the policy, in Version 4 or 2. A form with none of the fields of either is anonymous.
+///
+/// # Errors
+/// `InvalidArgument` naming the field that is missing or wrong; `InvalidAccessKeyId`, `InvalidToken`,
+/// `SignatureDoesNotMatch`.
+pub(super) async fn verify(form: &Form, authenticator: &Authenticator) -> Result<Principal, S3Error> {
+    let any = |names: &[&str]| names.iter().any(|name| form.get(name).is_some());
+    if any(&["x-amz-algorithm", "x-amz-credential", "x-amz-signature"]) {
+        verify_version_4(form, authenticator).await
+    } else if any(&["awsaccesskeyid", "signature"]) {
+        verify_version_2(form, authenticator).await
+    } else {
+        Ok(Principal::Anonymous)
+    }
+}
+
+async fn verify_version_4(form: &Form, authenticator: &Authenticator) -> Result<Principal, S3Error> {
+    let policy = form.required("policy", "Policy")?;
+    let algorithm = form.required("x-amz-algorithm", ALGORITHM)?;
+    let credential = form.required("x-amz-credential", CREDENTIAL)?;
+    let date = form.required("x-amz-date", DATE)?;
+    let signature = form.required("x-amz-signature", "X-Amz-Signature")?;
+    if algorithm != coffer_sigv4::ALGORITHM {
+        let message = "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"";
+        return Err(S3Error::invalid_argument(message, ALGORITHM, Some(algorithm)));
+    }
+    if Timestamp::parse(date).is_none() {
+        // The spelling is S3's.
+        let message = "X-Amz-Date must be formated via ISO8601 Long format";
+        return Err(S3Error::invalid_argument(message, DATE, Some(date)));
+    }
+    let refuse = |fault: CredentialFault| {
+        let error = S3Error::invalid_argument(fault.to_string(), CREDENTIAL, Some(credential));
+        match fault {
+            CredentialFault::Region { expected, .. } => error.with("Region", expected),
+            _ => error,
+        }
+    };
+    let parsed = Credential::parse(credential).map_err(refuse)?;
+    parsed.scope.check(authenticator.region(), "s3").map_err(refuse)?;
+    refuse_session(form)?;
+    let identity = authenticator.identity(&parsed.access_key).await?;
+    let key = identity.signing_key(&parsed.scope);
+    match verify_policy(policy, signature, &key) {
+        Ok(()) => Ok(Principal::Identity(identity)),
+        Err(_) => Err(S3Error::signature_does_not_match(Some(&parsed.access_key))),
+    }
+}
+
+async fn verify_version_2(form: &Form, authenticator: &Authenticator) -> Result<Principal, S3Error> {
+    let policy = form.required("policy", "Policy")?;
+    let access_key = form.required("awsaccesskeyid", "AWSAccessKeyId")?;
+    let signature = form.required("signature", "Signature")?;
+    refuse_session(form)?;
+    let identity = authenticator.identity(access_key).await?;
+    match verify_policy_v2(policy, signature, identity.secret()) {
+        Ok(()) => Ok(Principal::Identity(identity)),
+        Err(_) => Err(S3Error::signature_does_not_match(Some(access_key))),
+    }
+}
+
+fn refuse_session(form: &Form) -> Result<(), S3Error> {
+    if form.get("x-amz-security-token").is_some() { Err(S3Error::invalid_token()) } else { Ok(()) }
+}
+
+const ALGORITHM: &str = "X-Amz-Algorithm";
+const CREDENTIAL: &str = "X-Amz-Credential";
+const DATE: &str = "X-Amz-Date";

@@ -1,0 +1,173 @@
+//! A request, parsed and authenticated: what operations get.
+
+use std::net::SocketAddr;
+
+use coffer_store::{InvalidObjectKey, ObjectKey};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+use crate::error::S3Error;
+use crate::headers::Headers;
+use crate::post::FormAnswer;
+use crate::query::Query;
+use crate::route::{MAX_KEY_LEN, Route};
+
+pub use crate::auth::Principal;
+pub use crate::body::RequestBody;
+
+/// How a request came.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionInfo {
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+    /// Whether the connection is TLS.
+    pub tls: bool,
+    /// Whether the peer is a proxy that is trusted to say in `X-Forwarded-Proto` how the client came.
+    pub trusted_proxy: bool,
+}
+
+/// A request. There is no `Debug`: headers and query may hold customer keys.
+pub struct S3Request {
+    /// The method.
+    pub method: Method,
+    /// Bucket, object key and operation. The key of PostObject is the form's.
+    pub route: Route,
+    /// The headers; of PostObject the fields that stand in for them. `x-amz-*` parameters of the query are among
+    /// them.
+    pub headers: Headers,
+    /// The query.
+    pub query: Query,
+    /// Who asks.
+    pub principal: Principal,
+    /// How the request came.
+    pub connection: ConnectionInfo,
+    /// Whether it came over TLS, all the way.
+    pub secure: bool,
+    /// The host that was asked, with its port if it was named.
+    pub host: String,
+    /// The ID of the request, as in `x-amz-request-id`.
+    pub request_id: String,
+    /// What the form of a PostObject says besides headers.
+    pub form: Option<FormDetails>,
+    /// The body; of PostObject the file.
+    pub body: RequestBody,
+}
+
+/// What a form says that no header could.
+pub struct FormDetails {
+    /// How success is answered.
+    pub answer: FormAnswer,
+    /// The `tagging` field, an XML document.
+    pub tagging: Option<String>,
+}
+
+impl S3Request {
+    /// The name of the bucket; empty for ListBuckets alone.
+    #[must_use]
+    pub fn bucket_name(&self) -> &str {
+        self.route.bucket.as_deref().unwrap_or_default()
+    }
+
+    /// The object key as text; empty for operations on buckets.
+    #[must_use]
+    pub fn key_text(&self) -> &str {
+        self.route.key.as_deref().unwrap_or_default()
+    }
+
+    /// The object key.
+    ///
+    /// # Errors
+    /// `KeyTooLongError`; `InvalidArgument` when there is none.
+    pub fn object_key(&self) -> Result<ObjectKey, S3Error> {
+        let key = self.key_text();
+        ObjectKey::new(key).map_err(|error| match error {
+            InvalidObjectKey::TooLong(_) => S3Error::key_too_long(key.len(), MAX_KEY_LEN),
+            InvalidObjectKey::Empty => {
+                S3Error::invalid_argument("User key must have a length greater than 0.", "key", Some(""))
+            }
+        })
+    }
+}
+
+/// Puts the `x-amz-*` parameters of a query among the headers, where S3 reads them as well: presigned URLs of old
+/// clients carry them there, and to ignore one, say an encryption, would be to do something else than was asked.
+///
+/// # Errors
+/// `InvalidArgument` for customer keys, which must not be part of a URL, and for what cannot be a header.
+pub(crate) fn hoist_query(query: &Query, headers: &mut HeaderMap) -> Result<(), S3Error> {
+    for (name, value) in query.iter() {
+        let name = name.to_ascii_lowercase();
+        if !name.starts_with("x-amz-") || OF_SIGNATURES.contains(&name.as_str()) {
+            continue;
+        }
+        if name.contains("server-side-encryption-customer") {
+            let message = "Customer provided keys are accepted in headers only.";
+            return Err(S3Error::invalid_argument(message, &name, None));
+        }
+        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
+            // Beside a header of the same name it is a second value, which whoever reads the header refuses.
+            (Ok(header), Ok(value)) => headers.append(header, value),
+            _ => {
+                return Err(S3Error::invalid_argument("The parameter cannot be represented as a header.", &name, None));
+            }
+        };
+    }
+    Ok(())
+}
+
+const OF_SIGNATURES: [&str; 8] = [
+    "x-amz-algorithm",
+    "x-amz-content-sha256",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-security-token",
+    "x-amz-signature",
+    "x-amz-signedheaders",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hoisted(query: &str) -> Result<Headers, S3Error> {
+        let mut map = HeaderMap::new();
+        map.insert("x-amz-acl", HeaderValue::from_static("private"));
+        hoist_query(&Query::parse(query).unwrap(), &mut map)?;
+        Ok(map.into())
+    }
+
+    #[test]
+    fn parameters_count_as_headers() {
+        let headers = hoisted("X-Amz-Server-Side-Encryption=AES256&x-id=1&prefix=a").unwrap();
+        assert_eq!(headers.text("x-amz-server-side-encryption").unwrap(), Some("AES256"));
+        assert!(!headers.contains("prefix") && !headers.contains("x-id"));
+    }
+
+    #[test]
+    fn a_parameter_beside_a_header_is_no_single_value() {
+        assert!(hoisted("x-amz-acl=public-read").unwrap().text("x-amz-acl").is_err());
+    }
+
+    #[test]
+    fn signatures_stay_where_they_are() {
+        assert!(!hoisted("X-Amz-Signature=1&X-Amz-Date=2").unwrap().contains("x-amz-signature"));
+    }
+
+    #[test]
+    fn customer_keys_are_refused_in_a_url() {
+        for name in [
+            "x-amz-server-side-encryption-customer-key",
+            "X-Amz-Server-Side-Encryption-Customer-Algorithm",
+            "x-amz-copy-source-server-side-encryption-customer-key-MD5",
+        ] {
+            let error = hoisted(&format!("{name}=SECRET")).err().unwrap();
+            assert!(!error.body("", "").contains("SECRET"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_header_is_refused() {
+        assert!(hoisted("x-amz-meta-a=b%0D%0Ac").is_err());
+        assert!(hoisted("x-amz-meta-%20=b").is_err());
+    }
+}

@@ -1,0 +1,210 @@
+//! From an HTTP request to an HTTP response.
+
+mod answer;
+mod framing;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use coffer_sigv4::RequestParts;
+use coffer_store::Clock;
+use http::request::Parts;
+use http::{Request, Response, header};
+use http_body::Body;
+use tracing::Instrument as _;
+
+use crate::auth::{Authenticated, Authenticator, Credentials};
+use crate::body::{BoxError, Framing, RequestBody, Source};
+use crate::error::S3Error;
+use crate::headers::Headers;
+use crate::post;
+use crate::query::Query;
+use crate::request::{ConnectionInfo, FormDetails, S3Request, hoist_query};
+use crate::response::{ResponseBody, S3Response};
+use crate::route::{Operation, RequestLine, Route, route};
+use crate::sse;
+use answer::Identifiers;
+use framing::framing;
+
+/// What S3 does, once it is known who asks for what.
+#[async_trait]
+pub trait Operations: Send + Sync {
+    /// Does what is asked, and nothing if it fails.
+    ///
+    /// The request stays with the service, which sees afterwards whether its body was read to the end.
+    ///
+    /// # Errors
+    /// S3's own.
+    async fn call(&self, request: &mut S3Request) -> Result<S3Response, S3Error>;
+}
+
+/// The settings of the service.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// The region that signatures must be for.
+    pub region: String,
+    /// The base domains of virtual-hosted buckets, lower-case.
+    pub domains: Vec<String>,
+    /// How long a client may send nothing while its body is waited for.
+    pub idle: Duration,
+}
+
+/// S3 over HTTP.
+pub struct S3Service<O> {
+    operations: O,
+    authenticator: Authenticator,
+    settings: ServiceSettings,
+    clock: Arc<dyn Clock>,
+    host_id: String,
+}
+
+/// An answer, and what it answers.
+pub struct Answer {
+    /// The name of the operation; `Unknown` if the request named none.
+    pub operation: &'static str,
+    /// The answer.
+    pub response: Response<ResponseBody>,
+}
+
+impl<O: Operations> S3Service<O> {
+    /// A service of `operations`.
+    pub fn new(
+        operations: O,
+        credentials: Arc<dyn Credentials>,
+        settings: ServiceSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let authenticator = Authenticator::new(credentials, settings.region.clone());
+        Self { operations, authenticator, settings, clock, host_id: answer::host_id() }
+    }
+
+    /// Answers one request. Errors are answers too.
+    ///
+    /// Nothing of the request gets into the log: names and headers are the customer's.
+    pub async fn handle<B>(&self, request: Request<B>, connection: ConnectionInfo) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let started = Instant::now();
+        let ids = Identifiers::new(self.host_id.clone());
+        let span = tracing::debug_span!("request", id = ids.request_id);
+        let (parts, body) = request.into_parts();
+        let is_head = parts.method == http::Method::HEAD;
+        let source = Source::wire(body, self.settings.idle);
+        let ended = source.ended();
+        let mut operation = None;
+        let outcome = self.answer(parts, source, connection, &ids, &mut operation).instrument(span.clone()).await;
+        let response = answer::response(outcome, &ids, is_head, ended.is_seen());
+        let operation = operation.map_or("Unknown", Operation::name);
+        let _in_span = span.enter();
+        tracing::debug!(operation, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        Answer { operation, response }
+    }
+
+    async fn answer(
+        &self,
+        parts: Parts,
+        source: Source,
+        connection: ConnectionInfo,
+        ids: &Identifiers,
+        operation: &mut Option<Operation>,
+    ) -> Result<S3Response, S3Error> {
+        let host = host(&parts);
+        let query_text = parts.uri.query().unwrap_or_default();
+        let query = Query::parse(query_text)?;
+        let mut map = parts.headers.clone();
+        hoist_query(&query, &mut map)?;
+        let headers = Headers::from(map);
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let line = RequestLine { method, host: &host, path, query: &query, headers: &headers };
+        let route = route(&line, &self.settings.domains)?;
+        *operation = Some(route.operation);
+        let now_ms = self.clock.now_ms();
+        let authenticated = self.authenticate(&parts, query_text, &host, route.operation, now_ms).await?;
+        let secure = is_secure(connection, &headers)?;
+        sse::check_transport(&headers, secure)?;
+        let principal = authenticated.principal.clone();
+        let framing = framing(&headers, authenticated)?;
+        let request = S3Request {
+            method: parts.method,
+            route,
+            headers,
+            query,
+            principal,
+            connection,
+            secure,
+            host,
+            request_id: ids.request_id.clone(),
+            form: None,
+            body: RequestBody::empty(),
+        };
+        let mut request = self.with_body(request, source, framing, now_ms).await?;
+        self.operations.call(&mut request).await
+    }
+
+    /// Verifies the signature of the request as it came.
+    async fn authenticate(
+        &self,
+        parts: &Parts,
+        query: &str,
+        host: &str,
+        operation: Operation,
+        now_ms: u64,
+    ) -> Result<Authenticated, S3Error> {
+        let mut headers: Vec<(&str, &[u8])> =
+            parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        if !parts.headers.contains_key(header::HOST) {
+            headers.push((header::HOST.as_str(), host.as_bytes()));
+        }
+        let request = RequestParts { method: parts.method.as_str(), path: parts.uri.path(), query, headers: &headers };
+        self.authenticator.authenticate(&request, operation, now_ms).await
+    }
+
+    /// Gives the request its body. A form becomes what a PutObject would be.
+    async fn with_body(
+        &self,
+        request: S3Request,
+        source: Source,
+        (framing, announced_len): (Framing, Option<u64>),
+        now_ms: u64,
+    ) -> Result<S3Request, S3Error> {
+        if request.route.operation != Operation::PostObject {
+            return Ok(S3Request { body: RequestBody::new(source, framing, announced_len), ..request });
+        }
+        if !request.principal.is_anonymous() {
+            return Err(S3Error::invalid_request("The signature of a POST must be in its form."));
+        }
+        let bucket = request.bucket_name().to_owned();
+        let form = post::receive(source, &bucket, &request.headers, &self.authenticator, now_ms).await?;
+        sse::check_transport(&form.headers, request.secure)?;
+        let file = RequestBody::new(Source::file(form.file), Framing::Plain { sha256: None }, None);
+        Ok(S3Request {
+            route: Route { bucket: Some(bucket), key: Some(form.key), operation: Operation::PostObject },
+            headers: form.headers,
+            principal: form.principal,
+            form: Some(FormDetails { answer: form.answer, tagging: form.tagging }),
+            body: file,
+            ..request
+        })
+    }
+}
+
+/// The host that the client asked.
+fn host(parts: &Parts) -> String {
+    let header = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = header.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
+    host.unwrap_or_default().to_owned()
+}
+
+/// Whether nobody on the way could read the request: TLS here, or at a proxy that is trusted to say so.
+fn is_secure(connection: ConnectionInfo, headers: &Headers) -> Result<bool, S3Error> {
+    if connection.tls || !connection.trusted_proxy {
+        return Ok(connection.tls);
+    }
+    Ok(headers.text("x-forwarded-proto")?.is_some_and(|protocol| protocol.eq_ignore_ascii_case("https")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+
+use coffer_sigv4::{Scope, SecretKey, Signer};
+use futures_util::stream;
+use http::{HeaderValue, StatusCode};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+
+use super::*;
+use crate::auth::tests::{ACCESS_KEY, DATE, NOW_MS, One, SECRET};
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now_ms(&self) -> u64 {
+        NOW_MS
+    }
+}
+
+/// Tells what it was asked, and reads the body if the operation has one.
+#[derive(Default)]
+struct Fake(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Operations for &Fake {
+    async fn call(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        if request.route.operation == Operation::GetObject {
+            return Err(S3Error::no_such_key(request.key_text()));
+        }
+        let body = request.body.read_all(1000).await?;
+        let call = format!(
+            "{} {} {} {} {}",
+            request.route.operation.name(),
+            request.bucket_name(),
+            request.key_text(),
+            request.principal.arn(),
+            String::from_utf8_lossy(&body)
+        );
+        self.0.lock().unwrap().push(call);
+        Ok(S3Response::new(StatusCode::OK))
+    }
+}
+
+const PLAIN: ConnectionInfo =
+    ConnectionInfo { peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1), tls: false, trusted_proxy: false };
+
+async fn handle(fake: &Fake, request: Request<Full<Bytes>>, connection: ConnectionInfo) -> (Response<()>, String) {
+    let settings = ServiceSettings {
+        region: "us-east-1".into(),
+        domains: vec!["s3.example.org".into()],
+        idle: Duration::from_secs(30),
+    };
+    let service = S3Service::new(fake, One::new(), settings, Arc::new(Stopped));
+    let (parts, body) = service.handle(request, connection).await.response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// A request signed over every header.
+fn signed(method: &str, target: &str, extra: &[(&'static str, &str)], body: &'static str) -> Request<Full<Bytes>> {
+    let mut pairs: Vec<(&str, &[u8])> = vec![
+        ("host", b"s3.example.org"),
+        ("x-amz-date", DATE.as_bytes()),
+        ("x-amz-content-sha256", b"UNSIGNED-PAYLOAD"),
+    ];
+    pairs.extend(extra.iter().map(|(name, value)| (*name, value.as_bytes())));
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let scope = Scope { date: "20130524".into(), region: "us-east-1".into(), service: "s3".into() };
+    let signer = Signer::new(ACCESS_KEY, &SecretKey::new(SECRET), scope);
+    let signed = signer.sign_header(&RequestParts { method, path, query, headers: &pairs }).unwrap();
+    let mut request = Request::builder().method(method).uri(target).header("authorization", signed.authorization);
+    for (name, value) in pairs {
+        request = request.header(name, HeaderValue::from_bytes(value).unwrap());
+    }
+    request.body(Full::from(body)).unwrap()
+}
+
+fn calls(fake: &Fake) -> Vec<String> {
+    fake.0.lock().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_signed_request_reaches_its_operation() {
+    let fake = Fake::default();
+    let (answer, _) = handle(&fake, signed("PUT", "/photos/a%20b?x-id=PutObject", &[], "text"), PLAIN).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["server"], "Coffer");
+    assert_eq!(answer.headers()["x-amz-request-id"].len(), 16);
+    assert!(!answer.headers().contains_key("connection"));
+    assert_eq!(calls(&fake), ["PutObject photos a b arn:aws:iam::123456789012:root text"]);
+}
+
+#[tokio::test]
+async fn errors_are_answers_and_unread_bodies_close() {
+    let fake = Fake::default();
+    let (answer, body) = handle(&fake, signed("GET", "/photos/k", &[], "unread"), PLAIN).await;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["connection"]), (404, &HeaderValue::from_static("close")));
+    let id = answer.headers()["x-amz-request-id"].to_str().unwrap();
+    assert!(body.contains("<Code>NoSuchKey</Code>") && body.contains(&format!("<RequestId>{id}</RequestId>")));
+    let (answer, body) = handle(&fake, signed("GET", "/photos/k", &[], ""), PLAIN).await;
+    assert!(!answer.headers().contains_key("connection") && !body.is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_signature_never_reaches_an_operation() {
+    let fake = Fake::default();
+    let mut request = signed("PUT", "/photos/k", &[("x-amz-meta-a", "1")], "text");
+    request.headers_mut().insert("x-amz-meta-a", HeaderValue::from_static("2"));
+    let (answer, body) = handle(&fake, request, PLAIN).await;
+    assert_eq!(answer.status(), 403);
+    assert!(body.contains("SignatureDoesNotMatch") && calls(&fake).is_empty());
+}
+
+#[tokio::test]
+async fn an_anonymous_request_is_the_operations_to_judge() {
+    let fake = Fake::default();
+    let request = Request::builder().uri("/photos").header("host", "x").body(Full::default()).unwrap();
+    handle(&fake, request, PLAIN).await;
+    assert_eq!(calls(&fake), ["ListObjects photos  anonymous "]);
+}
+
+#[tokio::test]
+async fn customer_keys_need_tls_all_the_way() {
+    let key = [("x-amz-server-side-encryption-customer-key", "junk")];
+    let put = |extra: &[(&'static str, &str)]| signed("PUT", "/photos/k", extra, "");
+    let code = async |request, connection| handle(&Fake::default(), request, connection).await.0.status().as_u16();
+    let forwarded = [key[0], ("x-forwarded-proto", "https")];
+    assert_eq!(code(put(&key), PLAIN).await, 400);
+    assert_eq!(code(put(&key), ConnectionInfo { tls: true, ..PLAIN }).await, 200);
+    assert_eq!(code(put(&forwarded), PLAIN).await, 400);
+    let proxy = ConnectionInfo { trusted_proxy: true, ..PLAIN };
+    assert_eq!(code(put(&forwarded), proxy).await, 200);
+    assert_eq!(code(put(&[key[0], ("x-forwarded-proto", "http")]), proxy).await, 400);
+    assert_eq!(code(put(&key), proxy).await, 400);
+}
+
+#[tokio::test]
+async fn the_signature_is_judged_before_the_transport() {
+    let mut request = signed("PUT", "/photos/k", &[("x-amz-server-side-encryption-customer-key", "junk")], "");
+    request.headers_mut().insert("x-amz-server-side-encryption-customer-key", HeaderValue::from_static("other"));
+    let (answer, body) = handle(&Fake::default(), request, PLAIN).await;
+    assert_eq!(answer.status(), 403);
+    assert!(!body.contains("junk") && !body.contains("other"));
+}
+
+#[tokio::test]
+async fn virtual_hosts_are_known_by_their_domain() {
+    let fake = Fake::default();
+    let request = Request::builder().uri("/").header("host", "photos.s3.example.org").body(Full::default()).unwrap();
+    handle(&fake, request, PLAIN).await;
+    assert_eq!(calls(&fake), ["ListObjects photos  anonymous "]);
+}
+
+#[tokio::test]
+async fn a_form_becomes_an_object() {
+    let fake = Fake::default();
+    let form = "--x\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n\
+                --x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\ntext\r\n--x--\r\n";
+    let request = Request::post("/photos")
+        .header("host", "s3.example.org")
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Full::from(form))
+        .unwrap();
+    assert_eq!(handle(&fake, request, PLAIN).await.0.status(), 200);
+    assert_eq!(calls(&fake), ["PostObject photos a anonymous text"]);
+}
+
+#[tokio::test]
+async fn a_client_that_breaks_off_gets_no_further() {
+    let fake = Fake::default();
+    let request = signed("PUT", "/photos/k", &[("content-length", "9")], "");
+    let frames = vec![Ok(Frame::data(Bytes::from("text"))), Err(BoxError::from("reset"))];
+    let request = request.map(|_| StreamBody::new(stream::iter(frames)));
+    let settings = ServiceSettings { region: "us-east-1".into(), domains: vec![], idle: Duration::from_secs(30) };
+    let service = S3Service::new(&fake, One::new(), settings, Arc::new(Stopped));
+    let answer = service.handle(request, PLAIN).await;
+    assert_eq!((answer.operation, answer.response.status().as_u16()), ("PutObject", 400));
+    assert_eq!(answer.response.headers()["connection"], "close");
+    assert!(calls(&fake).is_empty());
+}
