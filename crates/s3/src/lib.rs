@@ -18,6 +18,7 @@ pub mod error;
 pub mod etag;
 pub mod headers;
 pub mod metadata;
+pub mod ops;
 pub mod post;
 pub mod query;
 pub mod range;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use coffer_store::{InvalidObjectKey, ObjectKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::S3Error;
 use crate::headers::Headers;
@@ -73,6 +74,17 @@ impl S3Request {
         self.route.key.as_deref().unwrap_or_default()
     }
 
+    /// The URL of the object, in the style of the request.
+    #[must_use]
+    pub fn location(&self) -> String {
+        let (scheme, host, bucket) = (if self.secure { "https" } else { "http" }, &self.host, self.bucket_name());
+        let key = utf8_percent_encode(self.key_text(), IN_PATH);
+        match host.strip_prefix(bucket) {
+            Some(rest) if rest.starts_with('.') => format!("{scheme}://{host}/{key}"),
+            _ => format!("{scheme}://{host}/{bucket}/{key}"),
+        }
+    }
+
     /// The object key.
     ///
     /// # Errors
@@ -113,6 +125,9 @@ pub(crate) fn hoist_query(query: &Query, headers: &mut HeaderMap) -> Result<(), 
     }
     Ok(())
 }
+
+/// What of an object key is not left as it is in a URL.
+const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 const OF_SIGNATURES: [&str; 8] = [
     "x-amz-algorithm",

@@ -2,6 +2,8 @@
 
 mod source;
 
+use std::sync::{Mutex, PoisonError};
+
 use bytes::{Bytes, BytesMut};
 use coffer_crypto::Sha256;
 use coffer_sigv4::{ChunkDecoder, ChunkError, Trailers};
@@ -26,7 +28,8 @@ pub enum Framing {
 /// What is given out is not verified before [`RequestBody::next`] returned `None`: a wrong length, hash or chunk
 /// signature may be an error as late as that. So nothing made of a body becomes visible before its end.
 pub struct RequestBody {
-    source: Source,
+    /// Never locked: the mutex lets operations share a request by reference, which a bare source would not.
+    source: Mutex<Source>,
     decoding: Decoding,
     announced_len: Option<u64>,
     received_len: u64,
@@ -48,7 +51,7 @@ impl RequestBody {
             Framing::Plain { sha256 } => Decoding::Plain { sha256: sha256.map(|hash| (Sha256::default(), hash)) },
             Framing::Chunked(decoder) => Decoding::Chunked { decoder, input: Bytes::new() },
         };
-        Self { source, decoding, announced_len, received_len: 0, trailers: Vec::new() }
+        Self { source: Mutex::new(source), decoding, announced_len, received_len: 0, trailers: Vec::new() }
     }
 
     /// A body without bytes.
@@ -106,22 +109,24 @@ impl RequestBody {
             match &mut self.decoding {
                 Decoding::Finished => return Ok(None),
                 Decoding::Failed => return Err(S3Error::body_cut_short()),
-                Decoding::Plain { sha256 } => match self.source.next().await? {
-                    Some(bytes) => {
-                        if let Some((hash, _)) = sha256 {
-                            hash.update(&bytes);
+                Decoding::Plain { sha256 } => {
+                    match self.source.get_mut().unwrap_or_else(PoisonError::into_inner).next().await? {
+                        Some(bytes) => {
+                            if let Some((hash, _)) = sha256 {
+                                hash.update(&bytes);
+                            }
+                            self.received_len += bytes.len() as u64;
+                            return Ok(Some(bytes));
                         }
-                        self.received_len += bytes.len() as u64;
-                        return Ok(Some(bytes));
+                        None => self.finish()?,
                     }
-                    None => self.finish()?,
-                },
+                }
                 Decoding::Chunked { decoder, input } => {
                     if let Some(bytes) = decoder.decode(input).map_err(refuse_chunk)? {
                         self.received_len += bytes.len() as u64;
                         return Ok(Some(bytes));
                     }
-                    match self.source.next().await? {
+                    match self.source.get_mut().unwrap_or_else(PoisonError::into_inner).next().await? {
                         Some(bytes) => *input = bytes,
                         None => self.finish()?,
                     }

@@ -1,0 +1,121 @@
+//! ListBuckets, CreateBucket, HeadBucket, GetBucketLocation, GetBucketVersioning, DeleteBucket.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use coffer_store::{BucketName, StoreError};
+use http::{HeaderName, StatusCode, header};
+
+use super::store_error::Subject;
+use super::{S3Operations, acl};
+use crate::error::S3Error;
+use crate::request::S3Request;
+use crate::response::S3Response;
+use crate::time::iso8601;
+use crate::xml::{self, CreateBucketConfiguration};
+
+/// The region whose endpoint is older than location constraints: it alone lets an owner create a bucket again.
+const FIRST_REGION: &str = "us-east-1";
+
+/// The most bytes of a CreateBucketConfiguration.
+const MAX_DOCUMENT_LEN: usize = 64 << 10;
+
+impl S3Operations {
+    pub(super) async fn list_buckets(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        const MOST: usize = 10_000;
+        let message = "Argument max-buckets must be an integer between 1 and 10000";
+        let max = request.query.parse_value::<usize>("max-buckets", message)?;
+        if let Some(max) = max.filter(|max| !(1..=MOST).contains(max)) {
+            return Err(S3Error::invalid_argument(message, "max-buckets", Some(&max.to_string())));
+        }
+        let prefix = request.query.get("prefix").unwrap_or_default();
+        let after = match request.query.non_empty("continuation-token") {
+            Some(token) => Some(decode_token(token).ok_or_else(|| {
+                let message = "The continuation token provided is incorrect";
+                S3Error::invalid_argument(message, "continuation-token", None)
+            })?),
+            None => None,
+        };
+        let limit = max.unwrap_or(MOST);
+        let listed = self.store.list_buckets(prefix, after.as_deref(), limit + 1).await;
+        let mut buckets = listed.map_err(|error| Subject::default().error(error))?;
+        let truncated = buckets.len() > limit;
+        buckets.truncate(limit);
+        let last = buckets.last().filter(|_| truncated).map(|bucket| encode_token(bucket.name().as_str()));
+        if let Some(region) = request.query.non_empty("bucket-region") {
+            buckets.retain(|bucket| bucket.region() == region);
+        }
+        Ok(S3Response::xml(xml::document("ListAllMyBucketsResult", |xml| {
+            xml.element("Owner", |xml| {
+                xml.text("ID", &self.settings.owner_id);
+            });
+            xml.element("Buckets", |xml| {
+                for bucket in &buckets {
+                    xml.element("Bucket", |xml| {
+                        xml.text("Name", bucket.name().as_str())
+                            .text("CreationDate", iso8601(bucket.created_ms()))
+                            .text("BucketRegion", bucket.region());
+                    });
+                }
+            });
+            xml.text_if("ContinuationToken", last.as_deref());
+            xml.text_if("Prefix", request.query.non_empty("prefix"));
+        })))
+    }
+
+    pub(super) async fn create_bucket(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        let name = request.bucket_name().to_owned();
+        let bucket = BucketName::for_creation(&name).map_err(|_| S3Error::invalid_bucket_name(&name))?;
+        if request.headers.text("x-amz-bucket-object-lock-enabled")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+            return Err(S3Error::not_implemented_header("x-amz-bucket-object-lock-enabled"));
+        }
+        acl::check_bucket(&request.headers)?;
+        let document = request.body.read_all(MAX_DOCUMENT_LEN).await?;
+        let location = CreateBucketConfiguration::parse(&document)?.location_constraint;
+        if let Some(location) = location.filter(|location| *location != self.settings.region && !location.is_empty()) {
+            return Err(S3Error::invalid_location_constraint(&location));
+        }
+        match self.store.create_bucket(&bucket, &self.settings.region).await {
+            Err(StoreError::BucketAlreadyOwnedByYou) if self.settings.region == FIRST_REGION => {}
+            created => created.map_err(|error| Subject { bucket: &name, ..Subject::default() }.error(error))?,
+        }
+        Ok(S3Response::new(StatusCode::OK).with(header::LOCATION, format!("/{name}")))
+    }
+
+    pub(super) async fn head_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        let bucket = self.bucket(request).await?;
+        Ok(S3Response::new(StatusCode::OK)
+            .with(HeaderName::from_static("x-amz-bucket-region"), bucket.region())
+            .with(HeaderName::from_static("x-amz-access-point-alias"), "false")
+            .with(header::CONTENT_TYPE, "application/xml"))
+    }
+
+    pub(super) async fn get_bucket_location(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        let bucket = self.bucket(request).await?;
+        let region = Some(bucket.region()).filter(|region| *region != FIRST_REGION);
+        Ok(S3Response::xml(xml::document_with_text("LocationConstraint", region.unwrap_or_default())))
+    }
+
+    /// No bucket has versioning yet, and S3 says of such a bucket nothing at all.
+    pub(super) async fn get_bucket_versioning(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        self.bucket(request).await?;
+        Ok(S3Response::xml(xml::document("VersioningConfiguration", |_| {})))
+    }
+
+    pub(super) async fn delete_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        let bucket = self.bucket(request).await?;
+        let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
+        self.store.delete_bucket(bucket.name()).await.map_err(|error| subject.error(error))?;
+        Ok(S3Response::new(StatusCode::NO_CONTENT))
+    }
+}
+
+/// A continuation token: opaque to clients, the last name to the server.
+pub(super) fn encode_token(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("1{name}"))
+}
+
+/// Reads a continuation token.
+pub(super) fn decode_token(token: &str) -> Option<String> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+    text.strip_prefix('1').map(str::to_owned)
+}

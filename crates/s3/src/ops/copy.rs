@@ -1,0 +1,116 @@
+//! CopyObject.
+
+use coffer_store::{Bucket, BucketName, CopyObject, ObjectKey, ObjectReader};
+use http::StatusCode;
+
+use super::get::write_encryption;
+use super::put::{applied, customer_key, refuse_object_lock};
+use super::store_error::{KeyRole, Subject};
+use super::tagging::parse_tagging_header;
+use super::{CustomerKeyOption as _, S3Operations, UsableKey, acl, algorithms, write_conditions};
+use crate::checksum::parse_checksum_algorithm;
+use crate::conditional::{ReadConditions, WriteCondition};
+use crate::copy_source::CopySource;
+use crate::error::S3Error;
+use crate::etag::quoted;
+use crate::headers::Headers;
+use crate::metadata::{Metadata, parse_storage_class};
+use crate::request::S3Request;
+use crate::response::S3Response;
+use crate::sse::{self, RequestEncryption};
+use crate::time::iso8601;
+use crate::xml;
+
+/// The most bytes that CopyObject takes; larger objects are copied in parts.
+const MAX_COPY_LEN: u64 = 5 << 30;
+
+impl S3Operations {
+    pub(super) async fn copy_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let source = CopySource::parse(&request.headers)?;
+        self.check_sse_c_blocked(request, &bucket, "s3:CopyObject")?;
+        let storage_class = parse_storage_class(&request.headers)?;
+        acl::check_object(&request.headers)?;
+        refuse_object_lock(&request.headers)?;
+        let conditions = ReadConditions::of_copy_source(&request.headers)?;
+        let condition = WriteCondition::of_put(&request.headers)?;
+        let (source_key, encryption) = sse::for_copy(&request.headers)?;
+        let replace = directive(&request.headers, "x-amz-metadata-directive")?;
+        let replace_tags = directive(&request.headers, "x-amz-tagging-directive")?;
+        let algorithm = parse_checksum_algorithm(&request.headers)?.map(algorithms::stored);
+
+        let usable = source_key.usable();
+        let reader = self.copy_reader(&source, usable.as_ref(), &conditions).await?;
+        let onto_itself = source.bucket == request.bucket_name() && source.key == key.as_str();
+        let changes_something = replace
+            || request.headers.contains("x-amz-storage-class")
+            || request.headers.contains("x-amz-website-redirect-location")
+            || !matches!(encryption, RequestEncryption::Unspecified)
+            || bucket.encryption().is_some()
+            || source_key.is_some();
+        if onto_itself && !changes_something {
+            return Err(S3Error::copy_to_itself());
+        }
+        if reader.info().size > MAX_COPY_LEN {
+            return Err(S3Error::copy_source_too_large(MAX_COPY_LEN));
+        }
+        let copy = CopyObject {
+            encryption: applied(&encryption),
+            headers: if replace { Some(Metadata::parse(&request.headers)?.fields().to_vec()) } else { None },
+            tags: if replace_tags { Some(parse_tagging_header(&request.headers)?) } else { None },
+            storage_class: storage_class.unwrap_or("STANDARD").to_owned(),
+            algorithm,
+            conditions: write_conditions(condition),
+        };
+        let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
+        let copied = self.store.copy_object(reader, usable.as_deref(), onto_itself, &bucket, &key, copy).await;
+        let copied = copied.map_err(|error| subject.error(error))?;
+        let mut response = S3Response::xml(xml::document("CopyObjectResult", |xml| {
+            xml.text("LastModified", iso8601(copied.info.last_modified_ms)).text("ETag", quoted(&copied.info.etag));
+            algorithms::xml_sums(copied.sums.as_ref(), None, xml);
+        }));
+        response.status = StatusCode::OK;
+        write_encryption(copied.info.mode, customer_key(&encryption), &mut response.headers);
+        Ok(response)
+    }
+
+    /// Finds the source of a copy, with its key, and checks the conditions on it.
+    pub(super) async fn copy_reader<'k>(
+        &self,
+        source: &CopySource,
+        customer_key: Option<&'k UsableKey<'_>>,
+        conditions: &ReadConditions,
+    ) -> Result<ObjectReader<'k>, S3Error> {
+        let subject = Subject {
+            bucket: &source.bucket,
+            key: &source.key,
+            customer_key: KeyRole::CopySource,
+            ..Subject::default()
+        };
+        let bucket = self.source_bucket(source, &subject).await?;
+        super::check_version_id(source.version_id.as_deref(), &source.key)?;
+        let key = ObjectKey::new(source.key.as_str()).map_err(|_| S3Error::no_such_key(&source.key))?;
+        let found = self.store.get_object(&bucket, &key, customer_key.map(|key| &**key)).await;
+        let reader = found.map_err(|error| subject.error(error))?;
+        let info = reader.info();
+        conditions.check(&info.etag, info.last_modified_ms / 1000)?;
+        Ok(reader)
+    }
+
+    async fn source_bucket(&self, source: &CopySource, subject: &Subject<'_>) -> Result<Bucket, S3Error> {
+        let name = BucketName::for_lookup(&source.bucket).ok_or_else(|| S3Error::no_such_bucket(&source.bucket))?;
+        self.store.bucket(&name).await.map_err(|error| subject.error(error))
+    }
+}
+
+/// Whether a directive says REPLACE and not COPY.
+fn directive(headers: &Headers, name: &'static str) -> Result<bool, S3Error> {
+    match headers.text(name)? {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(other) if name == "x-amz-metadata-directive" => {
+            Err(S3Error::invalid_argument("Unknown metadata directive.", name, Some(other)))
+        }
+        Some(other) => Err(S3Error::invalid_argument("Unknown tagging directive.", name, Some(other))),
+    }
+}

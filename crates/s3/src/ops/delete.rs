@@ -1,0 +1,103 @@
+//! DeleteObject, DeleteObjects.
+
+use coffer_store::{Bucket, ETagMatch, ObjectKey};
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http::StatusCode;
+
+use super::store_error::Subject;
+use super::{S3Operations, check_version_id, etag_match};
+use crate::checksum::RequestedChecksums;
+use crate::conditional::WriteCondition;
+use crate::error::S3Error;
+use crate::etag::ETagCondition;
+use crate::request::S3Request;
+use crate::response::S3Response;
+use crate::xml::{self, Delete, ObjectIdentifier};
+
+/// The most keys in one DeleteObjects.
+const MOST_KEYS: usize = 1000;
+/// The most bytes of its document: a thousand keys of 1,024 bytes, escaped.
+const MAX_DOCUMENT_LEN: usize = 8 << 20;
+/// Deletions under way at once: they share commits.
+const AT_ONCE: usize = 64;
+
+impl S3Operations {
+    pub(super) async fn delete_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let if_match = match WriteCondition::of_delete(&request.headers)? {
+            WriteCondition::IfMatch(condition) => Some(etag_match(condition)),
+            WriteCondition::Always | WriteCondition::IfAbsent => None,
+        };
+        // A version that is not there is deleted without a word, as on S3.
+        if let Some(id) = request.query.get("versionId")
+            && id != "null"
+        {
+            return match check_version_id(Some(id), key.as_str()) {
+                Err(error) if error.status() == StatusCode::NOT_FOUND => Ok(S3Response::new(StatusCode::NO_CONTENT)),
+                Err(error) => Err(error),
+                Ok(()) => Ok(S3Response::new(StatusCode::NO_CONTENT)),
+            };
+        }
+        let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
+        let deleted = self.store.delete_object(&bucket, &key, if_match.as_ref()).await;
+        deleted.map_err(|error| subject.error(error))?;
+        Ok(S3Response::new(StatusCode::NO_CONTENT))
+    }
+
+    pub(super) async fn delete_objects(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        let bucket = self.bucket(request).await?;
+        if !RequestedChecksums::parse(&request.headers)?.covers_body() {
+            return Err(S3Error::missing_body_digest());
+        }
+        let document = self.verified_document(request, MAX_DOCUMENT_LEN).await?;
+        let Delete { objects, quiet } = Delete::parse(&document)?;
+        if objects.is_empty() || objects.len() > MOST_KEYS {
+            return Err(S3Error::malformed_xml());
+        }
+        let outcomes: Vec<_> = stream::iter(objects)
+            .map(|object| async {
+                let outcome = self.delete_one(&bucket, &object).await;
+                (object, outcome)
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        Ok(S3Response::xml(xml::document("DeleteResult", |xml| {
+            for (object, outcome) in &outcomes {
+                match outcome {
+                    Ok(()) if quiet => {}
+                    Ok(()) => {
+                        xml.element("Deleted", |xml| {
+                            xml.text("Key", &object.key);
+                            xml.text_if("VersionId", object.version_id.as_deref());
+                        });
+                    }
+                    Err(error) => {
+                        xml.element("Error", |xml| {
+                            xml.text("Key", &object.key);
+                            xml.text_if("VersionId", object.version_id.as_deref());
+                            xml.text("Code", error.code()).text("Message", error.message());
+                        });
+                    }
+                }
+            }
+        })))
+    }
+
+    async fn delete_one(&self, bucket: &Bucket, object: &ObjectIdentifier) -> Result<(), S3Error> {
+        let key = ObjectKey::new(object.key.as_str()).map_err(|error| super::invalid_key(&object.key, &error))?;
+        if object.last_modified_time.is_some() || object.size.is_some() {
+            return Err(S3Error::not_implemented());
+        }
+        if let Some(id) = object.version_id.as_deref().filter(|id| *id != "null") {
+            return match check_version_id(Some(id), &object.key) {
+                Err(error) if error.status() != StatusCode::NOT_FOUND => Err(error),
+                _ => Ok(()),
+            };
+        }
+        let if_match: Option<ETagMatch> = object.etag.as_deref().map(|etag| etag_match(ETagCondition::parse(etag)));
+        let subject = Subject { bucket: bucket.name().as_str(), key: key.as_str(), ..Subject::default() };
+        self.store.delete_object(bucket, &key, if_match.as_ref()).await.map_err(|error| subject.error(error))
+    }
+}

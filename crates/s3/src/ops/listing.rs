@@ -1,0 +1,207 @@
+//! ListObjects, ListObjectsV2, ListObjectVersions.
+
+use coffer_store::{ListEntry, ListObjects, ObjectInfo, ObjectPage};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::S3Operations;
+use super::buckets::{decode_token, encode_token};
+use super::store_error::Subject;
+use crate::error::S3Error;
+use crate::etag::quoted;
+use crate::query::Query;
+use crate::request::S3Request;
+use crate::response::S3Response;
+use crate::time::iso8601;
+use crate::xml::{self, XmlWriter};
+
+/// The most entries of a page, whatever the client asks for.
+pub(super) const MOST_ENTRIES: usize = 1000;
+
+/// What `encoding-type=url` leaves as it is.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'*').remove(b'/');
+
+/// What the listings of objects and of uploads have in common.
+pub(super) struct ListQuery<'a> {
+    pub(super) prefix: &'a str,
+    pub(super) delimiter: Option<&'a str>,
+    pub(super) max: usize,
+    url: bool,
+}
+
+impl<'a> ListQuery<'a> {
+    /// Reads `prefix`, `delimiter`, `encoding-type` and the parameter that limits the page.
+    pub(super) fn parse(query: &'a Query, max_name: &'static str) -> Result<Self, S3Error> {
+        let url = match query.non_empty("encoding-type") {
+            None => false,
+            Some("url") => true,
+            Some(other) => {
+                let message = "Invalid Encoding Method specified in Request";
+                return Err(S3Error::invalid_argument(message, "encoding-type", Some(other)));
+            }
+        };
+        Ok(Self {
+            prefix: query.get("prefix").unwrap_or_default(),
+            delimiter: query.non_empty("delimiter"),
+            max: max_entries(query, max_name)?,
+            url,
+        })
+    }
+
+    /// A name as the client wants to see it.
+    pub(super) fn encode(&self, name: &str) -> String {
+        if self.url { utf8_percent_encode(name, KEPT).to_string() } else { name.to_owned() }
+    }
+
+    /// Writes `Prefix`, `Delimiter` and `EncodingType`.
+    pub(super) fn write(&self, xml: &mut XmlWriter) {
+        xml.text("Prefix", self.encode(self.prefix));
+        xml.text_if("Delimiter", self.delimiter.map(|delimiter| self.encode(delimiter)));
+        xml.text_if("EncodingType", self.url.then_some("url"));
+    }
+
+    pub(super) fn write_common_prefix(&self, prefix: &str, xml: &mut XmlWriter) {
+        xml.element("CommonPrefixes", |xml| {
+            xml.text("Prefix", self.encode(prefix));
+        });
+    }
+
+    fn list(&self, after: Option<String>) -> ListObjects {
+        ListObjects {
+            prefix: self.prefix.to_owned(),
+            delimiter: self.delimiter.map(str::to_owned),
+            after,
+            max_keys: self.max,
+        }
+    }
+}
+
+fn max_entries(query: &Query, name: &'static str) -> Result<usize, S3Error> {
+    let Some(text) = query.non_empty(name) else { return Ok(MOST_ENTRIES) };
+    match text.parse::<i64>() {
+        Ok(max) if (0..=i64::from(i32::MAX)).contains(&max) => {
+            Ok(usize::try_from(max).map_or(MOST_ENTRIES, |max| max.min(MOST_ENTRIES)))
+        }
+        Ok(_) => {
+            let message = format!("Argument {name} must be an integer between 0 and 2147483647");
+            Err(S3Error::invalid_argument(message, name, Some(text)))
+        }
+        Err(_) => {
+            let message = format!("Provided {name} not an integer or within integer range");
+            Err(S3Error::invalid_argument(message, name, Some(text)))
+        }
+    }
+}
+
+impl S3Operations {
+    pub(super) async fn list_objects(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        let query = ListQuery::parse(&request.query, "max-keys")?;
+        let marker = request.query.get("marker").unwrap_or_default();
+        let page = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
+        // Without a delimiter the last key is the next marker, and S3 does not say it.
+        let next = page.entries.last().filter(|_| page.truncated && query.delimiter.is_some());
+        Ok(S3Response::xml(xml::document("ListBucketResult", |xml| {
+            xml.text("Name", request.bucket_name());
+            query.write(xml);
+            xml.text("Marker", query.encode(marker));
+            xml.text_if("NextMarker", next.map(|entry| query.encode(entry.name())));
+            xml.value("MaxKeys", query.max).value("IsTruncated", page.truncated);
+            self.write_entries(&query, &page, true, xml);
+        })))
+    }
+
+    pub(super) async fn list_objects_v2(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        let query = ListQuery::parse(&request.query, "max-keys")?;
+        let start_after = request.query.non_empty("start-after");
+        let token = request.query.get("continuation-token");
+        let after = match token {
+            Some(token) => Some(decode_token(token).ok_or_else(|| {
+                let message = "The continuation token provided is incorrect";
+                S3Error::invalid_argument(message, "continuation-token", None)
+            })?),
+            None => start_after.map(str::to_owned),
+        };
+        let fetch_owner = request.query.get("fetch-owner").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let page = self.page(request, query.list(after)).await?;
+        let next = page.entries.last().filter(|_| page.truncated).map(|entry| encode_token(entry.name()));
+        Ok(S3Response::xml(xml::document("ListBucketResult", |xml| {
+            xml.text("Name", request.bucket_name());
+            query.write(xml);
+            xml.text_if("StartAfter", start_after.map(|name| query.encode(name)));
+            xml.text_if("ContinuationToken", token);
+            xml.text_if("NextContinuationToken", next);
+            xml.value("KeyCount", page.entries.len()).value("MaxKeys", query.max);
+            xml.value("IsTruncated", page.truncated);
+            self.write_entries(&query, &page, fetch_owner, xml);
+        })))
+    }
+
+    /// No bucket has versions yet: every object is the one version, `null`.
+    pub(super) async fn list_object_versions(&self, request: &S3Request) -> Result<S3Response, S3Error> {
+        let query = ListQuery::parse(&request.query, "max-keys")?;
+        let marker = request.query.get("key-marker").unwrap_or_default();
+        let version_marker = request.query.get("version-id-marker");
+        if version_marker.is_some_and(|id| !id.is_empty()) && marker.is_empty() {
+            let message = "A version-id marker cannot be specified without a key marker.";
+            return Err(S3Error::invalid_argument(message, "version-id-marker", version_marker));
+        }
+        let page = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
+        let next = page.entries.last().filter(|_| page.truncated);
+        Ok(S3Response::xml(xml::document("ListVersionsResult", |xml| {
+            xml.text("Name", request.bucket_name());
+            query.write(xml);
+            xml.text("KeyMarker", query.encode(marker));
+            xml.text("VersionIdMarker", version_marker.unwrap_or_default());
+            if let Some(next) = next {
+                xml.text("NextKeyMarker", query.encode(next.name()));
+                if matches!(next, ListEntry::Object(..)) {
+                    xml.text("NextVersionIdMarker", "null");
+                }
+            }
+            xml.value("MaxKeys", query.max).value("IsTruncated", page.truncated);
+            for entry in &page.entries {
+                match entry {
+                    ListEntry::Object(name, info) => {
+                        xml.element("Version", |xml| {
+                            xml.text("Key", query.encode(name)).text("VersionId", "null").value("IsLatest", true);
+                            self.write_object(info, true, xml);
+                        });
+                    }
+                    ListEntry::CommonPrefix(prefix) => query.write_common_prefix(prefix, xml),
+                }
+            }
+        })))
+    }
+
+    async fn page(&self, request: &S3Request, list: ListObjects) -> Result<ObjectPage, S3Error> {
+        let bucket = self.bucket(request).await?;
+        let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
+        self.store.list_objects(&bucket, &list).await.map_err(|error| subject.error(error))
+    }
+
+    fn write_entries(&self, query: &ListQuery<'_>, page: &ObjectPage, owner: bool, xml: &mut XmlWriter) {
+        for entry in &page.entries {
+            if let ListEntry::Object(name, info) = entry {
+                xml.element("Contents", |xml| {
+                    xml.text("Key", query.encode(name));
+                    self.write_object(info, owner, xml);
+                });
+            }
+        }
+        for entry in &page.entries {
+            if let ListEntry::CommonPrefix(prefix) = entry {
+                query.write_common_prefix(prefix, xml);
+            }
+        }
+    }
+
+    fn write_object(&self, info: &ObjectInfo, owner: bool, xml: &mut XmlWriter) {
+        xml.text("LastModified", iso8601(info.last_modified_ms)).text("ETag", quoted(&info.etag));
+        xml.value("Size", info.size);
+        if owner {
+            xml.element("Owner", |xml| {
+                xml.text("ID", &self.settings.owner_id);
+            });
+        }
+        xml.text("StorageClass", &info.storage_class);
+    }
+}

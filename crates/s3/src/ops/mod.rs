@@ -1,0 +1,232 @@
+//! The operations: what a request that is authenticated asks for, from the headers to the store and back.
+//!
+//! The order of the checks is S3's: bucket, permission, block of SSE-C, other headers, encryption headers, then the
+//! object or upload, its customer key, conditions and ranges, and at last the body's digests.
+
+mod acl;
+mod algorithms;
+mod attributes;
+mod body;
+mod bucket_encryption;
+mod buckets;
+mod complete;
+mod copy;
+mod delete;
+mod get;
+mod listing;
+mod parts;
+mod post;
+mod put;
+mod store_error;
+mod tagging;
+mod uploads;
+
+use std::ops::Deref;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use coffer_crypto::{Key32, ct_eq};
+use coffer_store::{
+    Bucket, BucketName, ETagMatch, InstanceId, InvalidObjectKey, MAX_OBJECT_KEY_LEN, Store, WriteConditions,
+};
+
+use self::store_error::Subject;
+use crate::checksum::{AdditionalChecksum, RequestedChecksums, trailing_checksum};
+use crate::conditional::WriteCondition;
+use crate::error::S3Error;
+use crate::etag::ETagCondition;
+use crate::request::S3Request;
+use crate::response::S3Response;
+use crate::route::Operation;
+use crate::service::Operations;
+use crate::sse::{self, CustomerKey};
+
+/// What the operations need to know besides the store.
+#[derive(Debug, Clone)]
+pub struct OperationSettings {
+    /// The region of every bucket.
+    pub region: String,
+    /// The canonical user id of the owner of everything: 64 hexadecimal digits.
+    pub owner_id: String,
+}
+
+/// The operations of S3 over a store.
+pub struct S3Operations {
+    store: Store,
+    settings: OperationSettings,
+}
+
+impl S3Operations {
+    /// The operations over `store`.
+    #[must_use]
+    pub fn new(store: Store, settings: OperationSettings) -> Self {
+        Self { store, settings }
+    }
+
+    /// The bucket of a request.
+    async fn bucket(&self, request: &S3Request) -> Result<Bucket, S3Error> {
+        let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
+        let name = BucketName::for_lookup(subject.bucket).ok_or_else(|| S3Error::no_such_bucket(subject.bucket))?;
+        self.store.bucket(&name).await.map_err(|error| subject.error(error))
+    }
+
+    /// C-BLOCK: refuses a write that names a customer key, sound or not, to a bucket that blocks them.
+    fn check_sse_c_blocked(&self, request: &S3Request, bucket: &Bucket, action: &str) -> Result<(), S3Error> {
+        if bucket.sse_c_blocked() && sse::names_customer_key(&request.headers) {
+            let resource = format!("arn:aws:s3:::{}/{}", bucket.name().as_str(), request.key_text());
+            return Err(S3Error::customer_key_blocked(request.principal.arn(), action, &resource));
+        }
+        Ok(())
+    }
+
+    /// Refuses a version that is not there: no bucket has versioning yet, so there is only `null`.
+    fn check_version(&self, request: &S3Request) -> Result<(), S3Error> {
+        check_version_id(request.query.get("versionId"), request.key_text())
+    }
+
+    /// Reads a configuration document and verifies the digests that came with it.
+    async fn verified_document(&self, request: &mut S3Request, limit: usize) -> Result<Bytes, S3Error> {
+        let requested = RequestedChecksums::parse(&request.headers)?;
+        let document = request.body.read_all(limit).await?;
+        let algorithm = requested.additional.as_ref().map(|additional| algorithms::stored(additional.algorithm()));
+        let mut hasher = coffer_store::checksum::Hasher::new(requested.content_md5.is_some(), algorithm.as_slice());
+        hasher.update(&document);
+        let digests = hasher.finish();
+        if let (Some(sent), Some(computed)) = (requested.content_md5, digests.md5)
+            && sent != computed
+        {
+            let error = coffer_store::StoreError::Md5Mismatch { expected: sent, computed };
+            return Err(Subject::default().error(error));
+        }
+        let sent = match &requested.additional {
+            None => return Ok(document),
+            Some(AdditionalChecksum::Header(_, value)) => value.clone(),
+            Some(AdditionalChecksum::Trailer(algorithm)) => trailing_checksum(*algorithm, request.body.trailers())?,
+        };
+        let holds = algorithm
+            .and_then(|algorithm| digests.checksums.get(algorithm))
+            .is_some_and(|computed| ct_eq(computed, &sent));
+        match requested.additional {
+            Some(additional) if !holds => Err(S3Error::bad_checksum(additional.algorithm().name())),
+            _ => Ok(document),
+        }
+    }
+}
+
+impl S3Operations {
+    /// Decides whether the principal may do this. There is one who may do everything, and nobody else.
+    fn authorize(request: &S3Request) -> Result<(), S3Error> {
+        if request.principal.is_anonymous() { Err(S3Error::access_denied()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Operations for S3Operations {
+    async fn call(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        Self::authorize(request)?;
+        match request.route.operation {
+            Operation::ListBuckets => self.list_buckets(request).await,
+            Operation::CreateBucket => self.create_bucket(request).await,
+            Operation::HeadBucket => self.head_bucket(request).await,
+            Operation::GetBucketLocation => self.get_bucket_location(request).await,
+            Operation::GetBucketVersioning => self.get_bucket_versioning(request).await,
+            Operation::DeleteBucket => self.delete_bucket(request).await,
+            Operation::PutBucketEncryption => self.put_bucket_encryption(request).await,
+            Operation::GetBucketEncryption => self.get_bucket_encryption(request).await,
+            Operation::DeleteBucketEncryption => self.delete_bucket_encryption(request).await,
+            Operation::ListObjects => self.list_objects(request).await,
+            Operation::ListObjectsV2 => self.list_objects_v2(request).await,
+            Operation::ListObjectVersions => self.list_object_versions(request).await,
+            Operation::PutObject => self.put_object(request).await,
+            Operation::PostObject => self.post_object(request).await,
+            Operation::GetObject => self.get_object(request).await,
+            Operation::HeadObject => self.head_object(request).await,
+            Operation::GetObjectAttributes => self.get_object_attributes(request).await,
+            Operation::CopyObject => self.copy_object(request).await,
+            Operation::DeleteObject => self.delete_object(request).await,
+            Operation::DeleteObjects => self.delete_objects(request).await,
+            Operation::CreateMultipartUpload => self.create_multipart_upload(request).await,
+            Operation::UploadPart => self.upload_part(request).await,
+            Operation::UploadPartCopy => self.upload_part_copy(request).await,
+            Operation::CompleteMultipartUpload => self.complete_multipart_upload(request).await,
+            Operation::AbortMultipartUpload => self.abort_multipart_upload(request).await,
+            Operation::ListParts => self.list_parts(request).await,
+            Operation::ListMultipartUploads => self.list_multipart_uploads(request).await,
+            _ => Err(S3Error::not_implemented()),
+        }
+    }
+}
+
+/// Refuses a version that is not there: an object has no version but `null`.
+fn check_version_id(version_id: Option<&str>, key: &str) -> Result<(), S3Error> {
+    match version_id {
+        None | Some("null") => Ok(()),
+        Some(id) if InstanceId::parse(id).is_some() => Err(S3Error::no_such_version(key, id)),
+        Some(id) => Err(S3Error::invalid_argument("Invalid version id specified", "versionId", Some(id))),
+    }
+}
+
+/// What is wrong with an object key.
+fn invalid_key(key: &str, error: &InvalidObjectKey) -> S3Error {
+    match error {
+        InvalidObjectKey::Empty => S3Error::malformed_xml(),
+        InvalidObjectKey::TooLong(_) => S3Error::key_too_long(key.len(), MAX_OBJECT_KEY_LEN),
+    }
+}
+
+/// The conditions of a write as the store takes them.
+fn write_conditions(condition: WriteCondition) -> WriteConditions {
+    match condition {
+        WriteCondition::Always => WriteConditions::default(),
+        WriteCondition::IfAbsent => WriteConditions { if_none_match: true, if_match: None },
+        WriteCondition::IfMatch(condition) => {
+            WriteConditions { if_none_match: false, if_match: Some(etag_match(condition)) }
+        }
+    }
+}
+
+fn etag_match(condition: ETagCondition) -> ETagMatch {
+    match condition {
+        ETagCondition::Any => ETagMatch::Any,
+        ETagCondition::OneOf(etags) => ETagMatch::OneOf(etags),
+    }
+}
+
+/// A key to try: the one that was sent, or one that opens nothing in the place of one that no object can have.
+enum UsableKey<'a> {
+    Sent(&'a Key32),
+    OpensNothing(Key32),
+}
+
+impl Deref for UsableKey<'_> {
+    type Target = Key32;
+
+    fn deref(&self) -> &Key32 {
+        match self {
+            Self::Sent(key) => key,
+            Self::OpensNothing(key) => key,
+        }
+    }
+}
+
+/// A customer key that may have been sent.
+trait CustomerKeyOption {
+    /// The key to try. A key of the wrong length takes the same way as a wrong key, and gets the same answer.
+    fn usable(&self) -> Option<UsableKey<'_>>;
+}
+
+impl CustomerKeyOption for Option<CustomerKey> {
+    fn usable(&self) -> Option<UsableKey<'_>> {
+        self.as_ref().map(usable)
+    }
+}
+
+impl CustomerKeyOption for Option<&CustomerKey> {
+    fn usable(&self) -> Option<UsableKey<'_>> {
+        self.map(usable)
+    }
+}
+
+fn usable(customer_key: &CustomerKey) -> UsableKey<'_> {
+    customer_key.key().map_or_else(|| UsableKey::OpensNothing(Key32::generate()), UsableKey::Sent)
+}

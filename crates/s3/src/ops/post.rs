@@ -1,0 +1,42 @@
+//! PostObject: an upload by an HTML form, whose signature and policy hold already.
+
+use http::{StatusCode, header};
+
+use super::S3Operations;
+use super::put::write_stored;
+use crate::error::S3Error;
+use crate::etag::quoted;
+use crate::request::S3Request;
+use crate::response::S3Response;
+use crate::xml::XmlWriter;
+
+impl S3Operations {
+    pub(super) async fn post_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        let form = request.form.take().ok_or_else(S3Error::internal_error)?;
+        if form.tagging.is_some() {
+            return Err(S3Error::not_implemented());
+        }
+        let (stored, encryption) = self.store_body(request).await?;
+        let etag = quoted(&stored.info.etag);
+        let location = request.location();
+        let mut response = match form.answer.redirect(request.bucket_name(), request.key_text(), &etag) {
+            Some(url) => S3Response::new(StatusCode::SEE_OTHER).with(header::LOCATION, url),
+            None if form.answer.status == StatusCode::CREATED => {
+                // The one document of S3 without a namespace.
+                let mut xml = XmlWriter::new();
+                xml.element("PostResponse", |xml| {
+                    xml.text("Location", &location)
+                        .text("Bucket", request.bucket_name())
+                        .text("Key", request.key_text())
+                        .text("ETag", &etag);
+                });
+                let mut response = S3Response::xml(xml.into_string());
+                response.status = StatusCode::CREATED;
+                response.with(header::LOCATION, &location)
+            }
+            None => S3Response::new(form.answer.status).with(header::LOCATION, &location),
+        };
+        write_stored(&stored, super::put::customer_key(&encryption), &mut response.headers);
+        Ok(response)
+    }
+}

@@ -1,0 +1,120 @@
+//! PutObject.
+
+use coffer_store::{Encryption, MAX_PUT_LEN, PutObject, StoredObject};
+use http::{HeaderMap, StatusCode, header};
+
+use super::body::{ObjectBody, wanted};
+use super::get::{ascii, write_encryption};
+use super::store_error::Subject;
+use super::tagging::parse_tagging_header;
+use super::{S3Operations, acl, algorithms, write_conditions};
+use crate::checksum::RequestedChecksums;
+use crate::conditional::WriteCondition;
+use crate::error::S3Error;
+use crate::etag::quoted;
+use crate::headers::Headers;
+use crate::metadata::{Metadata, parse_storage_class};
+use crate::request::S3Request;
+use crate::response::S3Response;
+use crate::sse::{self, CustomerKey, RequestEncryption};
+
+impl S3Operations {
+    pub(super) async fn put_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        if request.body.announced_len().is_none() {
+            return Err(S3Error::missing_content_length());
+        }
+        let (stored, encryption) = self.store_body(request).await?;
+        let mut response = S3Response::new(StatusCode::OK);
+        write_stored(&stored, customer_key(&encryption), &mut response.headers);
+        Ok(response)
+    }
+
+    /// Stores the body of a PutObject, or the file of a PostObject, as its headers say.
+    pub(super) async fn store_body(
+        &self,
+        request: &mut S3Request,
+    ) -> Result<(StoredObject, RequestEncryption), S3Error> {
+        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
+        check_len(request.body.announced_len())?;
+        let stored_headers = StoredHeaders::parse(&request.headers)?;
+        let requested = RequestedChecksums::parse(&request.headers)?;
+        let condition = WriteCondition::of_put(&request.headers)?;
+        let encryption = sse::for_write(&request.headers)?;
+        let put = PutObject {
+            encryption: applied(&encryption),
+            headers: stored_headers.metadata,
+            storage_class: stored_headers.storage_class,
+            tags: stored_headers.tags,
+            wanted: wanted(&requested),
+            conditions: write_conditions(condition),
+        };
+        let mut body = ObjectBody { body: &mut request.body, requested: &requested };
+        let stored = self.store.put_object(&bucket, &key, put, &mut body).await;
+        let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
+        Ok((stored.map_err(|error| subject.error(error))?, encryption))
+    }
+}
+
+/// Refuses a body that is announced to be larger than one upload may be.
+pub(super) fn check_len(announced_len: Option<u64>) -> Result<(), S3Error> {
+    match announced_len {
+        Some(len) if len > MAX_PUT_LEN => Err(S3Error::entity_too_large(len, MAX_PUT_LEN)),
+        _ => Ok(()),
+    }
+}
+
+/// What the headers of a write say is to be stored with the object.
+pub(super) struct StoredHeaders {
+    pub(super) metadata: Vec<(String, String)>,
+    pub(super) storage_class: String,
+    pub(super) tags: Vec<(String, String)>,
+}
+
+impl StoredHeaders {
+    /// Reads them, and refuses what S3 refuses and what is not there yet.
+    pub(super) fn parse(headers: &Headers) -> Result<Self, S3Error> {
+        let storage_class = parse_storage_class(headers)?.unwrap_or("STANDARD").to_owned();
+        acl::check_object(headers)?;
+        refuse_object_lock(headers)?;
+        Ok(Self {
+            metadata: Metadata::parse(headers)?.fields().to_vec(),
+            storage_class,
+            tags: parse_tagging_header(headers)?,
+        })
+    }
+}
+
+/// No bucket has Object Lock yet.
+pub(super) fn refuse_object_lock(headers: &Headers) -> Result<(), S3Error> {
+    if headers.contains_prefix("x-amz-object-lock-") {
+        return Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration"));
+    }
+    Ok(())
+}
+
+/// How the store is to seal what is written.
+pub(super) fn applied(encryption: &RequestEncryption) -> Encryption<'_> {
+    match encryption {
+        // Every bucket's default is SSE-S3 as long as there is no KMS.
+        RequestEncryption::Unspecified | RequestEncryption::SseS3 => Encryption::SseS3,
+        RequestEncryption::CustomerKey(key) => {
+            Encryption::SseC(key.key().expect("a key of the wrong length is refused where it is new"))
+        }
+    }
+}
+
+/// The customer key that a write names.
+pub(super) fn customer_key(encryption: &RequestEncryption) -> Option<&CustomerKey> {
+    match encryption {
+        RequestEncryption::CustomerKey(key) => Some(key),
+        RequestEncryption::Unspecified | RequestEncryption::SseS3 => None,
+    }
+}
+
+/// Says what was stored: ETag, checksums, encryption.
+pub(super) fn write_stored(stored: &StoredObject, customer_key: Option<&CustomerKey>, headers: &mut HeaderMap) {
+    headers.insert(header::ETAG, ascii(&quoted(&stored.info.etag)));
+    algorithms::write_sums(stored.sums.as_ref(), stored.info.part_count, headers);
+    write_encryption(stored.info.mode, customer_key, headers);
+}
