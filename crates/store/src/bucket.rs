@@ -1,16 +1,17 @@
 //! Buckets.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use coffer_crypto::random_array;
-use coffer_meta::{Commit, Direction, KeyRange};
+use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
-use crate::error::{Committed, StoreError};
+use crate::error::{Committed, StoreError, unless_damaged};
 use crate::keys::BucketKeys;
 use crate::names::{BucketName, InstanceId};
-use crate::records::{BucketEncryptionRecord, BucketRecord, UploadRecord};
+use crate::records::{BucketEncryptionRecord, BucketRecord, Deletion, UploadRecord};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 
@@ -89,9 +90,14 @@ impl Bucket {
         &self.0.keys
     }
 
-    /// Makes a commit hold only while the bucket is as it was looked up.
+    /// Makes a writer's commit hold only while the bucket is as it was looked up, and nobody deletes it.
     pub(crate) fn check(&self, commit: &mut Commit) {
-        commit.check(tables::bucket(self.name().as_str()), Some(self.0.row.clone()));
+        let expected = (self.0.record.deletion == Deletion::No).then(|| self.0.row.clone());
+        commit.check(self.row_key(), expected);
+    }
+
+    fn row_key(&self) -> Vec<u8> {
+        tables::bucket(self.name().as_str())
     }
 }
 
@@ -110,7 +116,7 @@ impl Store {
             keys,
             encryption: None,
             sse_c_blocked: self.0.settings.block_sse_c_on_new_buckets,
-            deleting: false,
+            deletion: Deletion::No,
         };
         let row = tables::bucket(name.as_str());
         let mut commit = Commit::new();
@@ -127,28 +133,40 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchBucket`].
     pub async fn bucket(&self, name: &BucketName) -> Result<Bucket, StoreError> {
-        for _ in 0..MOST_TRIES {
+        for turn in 0..MOST_TRIES {
             let bucket = self.bucket_even_if_deleting(name).await?;
-            if !bucket.0.record.deleting {
+            if bucket.0.record.deletion == Deletion::No {
                 return Ok(bucket);
             }
-            // DeleteBucket decides within moments whether the bucket stays.
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            if turn < PATIENT_TURNS {
+                tokio::time::sleep(TURN).await;
+                continue;
+            }
+            // Its caller went away, or it failed: somebody has to decide.
+            match self.decide_deletion(&bucket).await {
+                Ok(()) | Err(StoreError::BucketNotEmpty) => {}
+                Err(error) => return Err(error),
+            }
         }
         Err(StoreError::Contention)
     }
 
     pub(crate) async fn bucket_even_if_deleting(&self, name: &BucketName) -> Result<Bucket, StoreError> {
-        let key = tables::bucket(name.as_str());
-        let Some(row) = self.0.engine.get(&key).await? else {
-            self.forget_bucket(name.as_str());
-            return Err(StoreError::NoSuchBucket);
-        };
+        match self.0.engine.get(&tables::bucket(name.as_str())).await? {
+            Some(row) => self.open_bucket(name, row).await,
+            None => {
+                self.forget_bucket(name.as_str());
+                Err(StoreError::NoSuchBucket)
+            }
+        }
+    }
+
+    async fn open_bucket(&self, name: &BucketName, row: Bytes) -> Result<Bucket, StoreError> {
         let cached = self.cached_bucket(name.as_str());
         if let Some(bucket) = cached.as_ref().filter(|bucket| bucket.0.row == row) {
             return Ok(bucket.clone());
         }
-        let record: BucketRecord = self.open_system(Table::Bucket, &key, &row)?;
+        let record: BucketRecord = self.open_system(Table::Bucket, &tables::bucket(name.as_str()), &row)?;
         let keys = match cached.filter(|bucket| bucket.0.record.keys == record.keys && *bucket.id() == record.id) {
             Some(bucket) => bucket.0.keys.clone(),
             None => Arc::new(BucketKeys::unwrap(&*self.0.root, record.id, &record.keys).await?),
@@ -175,13 +193,7 @@ impl Store {
         };
         let mut buckets = Vec::new();
         for entry in self.0.engine.scan(range, limit, Direction::Forward).await? {
-            let name = std::str::from_utf8(&entry.key[1..]).ok().and_then(BucketName::for_lookup);
-            let name = name.ok_or_else(|| StoreError::Damaged("a bucket row has an impossible name".to_owned()))?;
-            match self.bucket_even_if_deleting(&name).await {
-                Ok(bucket) => buckets.push(bucket),
-                Err(StoreError::NoSuchBucket) => {}
-                Err(error) => return Err(error),
-            }
+            buckets.push(self.open_bucket(&bucket_name(&entry.key)?, entry.value).await?);
         }
         Ok(buckets)
     }
@@ -236,11 +248,10 @@ impl Store {
         if record == bucket.0.record {
             return Ok(Committed::Yes);
         }
-        let row = tables::bucket(bucket.name().as_str());
+        let row = bucket.row_key();
         let sealed = self.seal_system(Table::Bucket, &row, &record);
         let mut commit = Commit::new();
-        bucket.check(&mut commit);
-        commit.put(row, sealed);
+        commit.check(row.clone(), Some(bucket.0.row.clone())).put(row, sealed);
         self.commit(commit).await
     }
 
@@ -257,52 +268,69 @@ impl Store {
             if !self.is_empty(&bucket).await? {
                 return Err(StoreError::BucketNotEmpty);
             }
-            match self.replace_bucket(&bucket, |record| record.deleting = true).await? {
-                Committed::Yes => return self.finish_delete(name).await,
+            match self.replace_bucket(&bucket, |record| record.deletion = Deletion::Deciding).await? {
+                Committed::Yes => return self.decide_deletion(&bucket).await,
                 Committed::Conflict(_) => {}
             }
         }
         Err(StoreError::Contention)
     }
 
-    /// Decides about a bucket that is marked: it goes, or the mark goes.
-    async fn finish_delete(&self, name: &BucketName) -> Result<(), StoreError> {
-        let bucket = self.bucket_even_if_deleting(name).await?;
-        if !self.is_empty(&bucket).await? {
-            self.replace_bucket(&bucket, |record| record.deleting = false).await?;
-            return Err(StoreError::BucketNotEmpty);
+    /// Decides about a bucket that is marked: it goes, or the mark goes. Several may do this at once.
+    async fn decide_deletion(&self, marked: &Bucket) -> Result<(), StoreError> {
+        for _ in 0..MOST_TRIES {
+            let bucket = match self.bucket_even_if_deleting(marked.name()).await {
+                Err(StoreError::NoSuchBucket) => return Ok(()),
+                bucket => bucket?,
+            };
+            if bucket.id() != marked.id() {
+                return Ok(());
+            }
+            match bucket.0.record.deletion {
+                Deletion::No => return Err(StoreError::BucketNotEmpty),
+                Deletion::Deciding => {
+                    let next = if self.is_empty(&bucket).await? { Deletion::Decided } else { Deletion::No };
+                    // Whoever comes first decides; the next turn looks at what was decided.
+                    self.replace_bucket(&bucket, |record| record.deletion = next).await?;
+                }
+                Deletion::Decided => {
+                    self.abort_all_uploads(&bucket).await?;
+                    self.finish_ended_uploads_of(&bucket).await?;
+                    let mut commit = Commit::new();
+                    commit.check(bucket.row_key(), Some(bucket.0.row.clone())).delete(bucket.row_key());
+                    self.commit(commit).await?;
+                    self.forget_bucket(bucket.name().as_str());
+                }
+            }
         }
-        self.abort_all_uploads(&bucket).await?;
-        self.finish_ended_uploads_of(&bucket).await?;
-        let mut commit = Commit::new();
-        bucket.check(&mut commit);
-        commit.delete(tables::bucket(name.as_str()));
-        self.forget_bucket(name.as_str());
-        match self.commit(commit).await? {
-            Committed::Yes => Ok(()),
-            Committed::Conflict(_) => Err(StoreError::Contention),
-        }
+        Err(StoreError::Contention)
     }
 
     /// Decides about the buckets that a crash left marked. Called once, before the store is used.
     ///
     /// # Errors
-    /// [`StoreError`] when the store fails.
+    /// [`StoreError`] when the store fails. A damaged bucket is logged and left alone.
     pub async fn resume_bucket_deletions(&self) -> Result<(), StoreError> {
         const PAGE: usize = 1000;
-        let mut after: Option<String> = None;
+        let mut range = KeyRange::prefix(&Table::Bucket.prefix());
         loop {
-            let page = self.list_buckets("", after.as_deref(), PAGE).await?;
-            for bucket in page.iter().filter(|bucket| bucket.0.record.deleting) {
-                match self.finish_delete(bucket.name()).await {
-                    Ok(()) | Err(StoreError::BucketNotEmpty) => {}
-                    Err(error) => return Err(error),
-                }
+            let rows = self.0.engine.scan(range.clone(), PAGE, Direction::Forward).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            range.start = Bound::Excluded(last.key.to_vec());
+            for entry in rows {
+                unless_damaged("the deletion of a bucket", self.resume_bucket_deletion(entry).await)?;
             }
-            match page.last() {
-                Some(last) if page.len() == PAGE => after = Some(last.name().as_str().to_owned()),
-                _ => return Ok(()),
-            }
+        }
+    }
+
+    async fn resume_bucket_deletion(&self, entry: Entry) -> Result<(), StoreError> {
+        let bucket = self.open_bucket(&bucket_name(&entry.key)?, entry.value).await?;
+        if bucket.0.record.deletion == Deletion::No {
+            return Ok(());
+        }
+        match self.decide_deletion(&bucket).await {
+            Err(StoreError::BucketNotEmpty) => Ok(()),
+            decided => decided,
         }
     }
 
@@ -320,8 +348,23 @@ impl Store {
             }
             for entry in uploads {
                 let record: UploadRecord = bucket.keys().open(Table::Upload, &entry.key, &entry.value)?;
-                self.end_upload(bucket, entry.key, entry.value, InstanceId(record.upload_id)).await?;
+                match self.end_upload(bucket, entry.key, entry.value, InstanceId(record.upload_id)).await {
+                    // Its client was faster.
+                    Err(StoreError::NoSuchUpload) => {}
+                    ended => ended?,
+                }
             }
         }
     }
+}
+
+/// DeleteBucket decides within moments whether a bucket stays: so often others look whether it has,
+const PATIENT_TURNS: usize = 50;
+/// and wait so long in between, before they decide themselves.
+const TURN: Duration = Duration::from_millis(10);
+
+/// The name in a bucket row's key.
+fn bucket_name(row: &[u8]) -> Result<BucketName, StoreError> {
+    let name = std::str::from_utf8(&row[1..]).ok().and_then(BucketName::for_lookup);
+    name.ok_or_else(|| StoreError::Damaged("a bucket row has an impossible name".to_owned()))
 }

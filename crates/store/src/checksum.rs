@@ -20,7 +20,7 @@ pub struct Hasher {
 }
 
 enum Sum {
-    Crc(crc_fast::Digest, usize),
+    Crc(Box<crc_fast::Digest>, usize),
     Sha1(Sha1),
     Sha256(Sha256),
 }
@@ -66,7 +66,7 @@ impl Hasher {
 impl Sum {
     fn new(algorithm: ChecksumAlgorithm) -> Option<Self> {
         if let Some((crc, len)) = crc_of(algorithm) {
-            return Some(Self::Crc(crc_fast::Digest::new(crc), len));
+            return Some(Self::Crc(Box::new(crc_fast::Digest::new(crc)), len));
         }
         match algorithm {
             ChecksumAlgorithm::Sha1 => Some(Self::Sha1(Sha1::default())),

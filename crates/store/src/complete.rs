@@ -15,7 +15,7 @@ use crate::object::{KIND_MULTIPART, NewObject, ObjectSums, WriteConditions};
 use crate::put::StoredObject;
 use crate::records::{ByteRecord, ObjectRecord, UploadPartRecord};
 use crate::sealing::EncryptionMode;
-use crate::store::Store;
+use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 use crate::upload::FoundUpload;
 
@@ -71,27 +71,50 @@ impl Store {
         key: &ObjectKey,
         complete: CompleteUpload<'_>,
     ) -> Result<StoredObject, StoreError> {
-        let upload = match self.find_upload(bucket, key, complete.upload_id).await {
-            Err(StoreError::NoSuchUpload) => return self.completed_before(bucket, key, &complete).await,
-            upload => upload?,
-        };
-        let keys = self.completion_keys(bucket, key, &upload, complete.customer_key)?;
+        for _ in 0..MOST_TRIES {
+            let upload = match self.find_upload(bucket, key, complete.upload_id).await {
+                Err(StoreError::NoSuchUpload) => return self.completed_before(bucket, key, &complete).await,
+                upload => upload?,
+            };
+            match self.complete_found(bucket, key, &complete, &upload).await {
+                // The upload has ended or a part was replaced meanwhile: look again.
+                Err(StoreError::NoSuchUpload) => {}
+                completed => return completed,
+            }
+        }
+        Err(StoreError::Contention)
+    }
+
+    async fn complete_found(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        complete: &CompleteUpload<'_>,
+        upload: &FoundUpload,
+    ) -> Result<StoredObject, StoreError> {
+        let keys = self.completion_keys(bucket, key, upload, complete.customer_key)?;
+        if complete.parts.is_empty() {
+            // Without a part there is nothing to authenticate that the object is empty.
+            return Err(StoreError::InvalidPart { part_number: 1, etag: String::new() });
+        }
         if !complete.parts.is_sorted_by(|a, b| a.number < b.number) {
             return Err(StoreError::InvalidPartOrder);
         }
-        let parts = self.take_parts(bucket, &complete, keys.as_ref(), &upload).await?;
+        let parts = self.take_parts(bucket, complete, keys.as_ref(), upload).await?;
         let size: u64 = parts.iter().map(|part| part.record.part.plain_len).sum();
         if let Some(expected) = complete.expected_size.filter(|expected| *expected != size) {
             return Err(StoreError::ObjectSizeMismatch { expected, computed: size });
         }
-        let sums = keys.as_ref().and_then(|_| whole_sums(&upload, &parts));
-        if let (Some((algorithm, value)), Some((_, sums))) = (&complete.expected_checksum, &sums)
-            && sums.get(*algorithm) != Some(&value[..])
-        {
-            return Err(StoreError::ChecksumMismatch(*algorithm));
+        let sums = keys.as_ref().and_then(|_| whole_sums(upload, &parts));
+        if let Some((algorithm, value)) = &complete.expected_checksum {
+            match &sums {
+                Some((_, sums)) if sums.get(*algorithm) == Some(&value[..]) => {}
+                None if keys.is_none() => return Err(StoreError::CustomerKeyMissing),
+                _ => return Err(StoreError::ChecksumMismatch(*algorithm)),
+            }
         }
 
-        let record = seal_object(&upload, &parts, keys.as_ref(), sums.as_ref(), size, self.now_ms());
+        let record = seal_object(upload, &parts, keys.as_ref(), sums.as_ref(), size, self.now_ms());
         let object = NewObject {
             record,
             parts: parts.iter().map(|part| part.record.part.clone()).collect(),
@@ -106,19 +129,10 @@ impl Store {
             }
             self.put_ended_upload(commit, bucket, complete.upload_id);
         });
-        let record = match committed.await {
-            // The upload ended or a part changed meanwhile: say what a new attempt would be told.
-            Err(StoreError::Contention) => {
-                return match self.find_upload(bucket, key, complete.upload_id).await {
-                    Err(StoreError::NoSuchUpload) => self.completed_before(bucket, key, &complete).await,
-                    _ => Err(StoreError::Contention),
-                };
-            }
-            record => record?,
-        };
-        // The parts that the completion left out go now; after a crash, at the next start.
+        let record = committed.await?;
+        // The parts that the completion left out go now; else the next collection of garbage removes them.
         if let Err(error) = self.remove_left_parts(bucket, complete.upload_id).await {
-            tracing::warn!(%error, "the parts that a completion left out stay until the next start");
+            tracing::warn!(%error, "the parts that a completion left out stay for now");
         }
         let headers = record.seal.open_headers(keys.as_ref())?;
         Ok(StoredObject { info: record.info(headers)?, sums })

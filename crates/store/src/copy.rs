@@ -91,7 +91,7 @@ impl Store {
         if copy.algorithm.is_some_and(|algorithm| checksums.get(algorithm).is_none()) {
             return Ok(None);
         }
-        let [part] = &source.parts()[..] else { return Ok(None) };
+        let [part] = source.parts() else { return Ok(None) };
         let blob = part.blob();
         let plain_len = part.plain_len;
         let Some(opened_part) = opened.parts.into_iter().next() else { return Ok(None) };

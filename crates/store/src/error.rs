@@ -173,3 +173,17 @@ pub(crate) fn committed(result: Result<(), CommitError>) -> Result<Committed, St
         Err(CommitError::Engine(error)) => Err(error.into()),
     }
 }
+
+/// Lets a job go on after damage in one of many rows, which is logged.
+///
+/// # Errors
+/// Any other failure.
+pub(crate) fn unless_damaged<T>(job: &'static str, result: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match result {
+        Err(error @ StoreError::Damaged(_)) => {
+            tracing::error!(job, %error, "damage keeps a job from one of its rows");
+            Ok(None)
+        }
+        result => result.map(Some),
+    }
+}

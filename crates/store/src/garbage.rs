@@ -5,7 +5,7 @@ use std::ops::Bound;
 use coffer_blob::BlobId;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
-use crate::error::{Committed, StoreError};
+use crate::error::{Committed, StoreError, unless_damaged};
 use crate::records::{BlobReferenceRecord, GarbageRecord};
 use crate::store::Store;
 use crate::tables::{self, Table};
@@ -26,51 +26,69 @@ impl Store {
     /// which [`Store::collect_orphans`] finds.
     ///
     /// # Errors
-    /// [`StoreError`] when the store fails; what was not reached waits for the next time.
+    /// [`StoreError`] when the store fails; what was not reached waits for the next time. Damaged rows are logged and
+    /// left alone.
     pub async fn collect_garbage(&self) -> Result<Collected, StoreError> {
         const PAGE: usize = 256;
+        self.resume_ended_uploads().await?;
         let mut collected = Collected::default();
-        let mut start = Bound::Included(Table::Garbage.prefix());
-        let end = Bound::Excluded(tables::garbage_not_due(self.now_ms()));
+        let now_ms = self.now_ms();
+        let latest_due_ms = now_ms.saturating_add(self.0.settings.garbage_grace_ms);
+        let mut range = KeyRange::prefix(&Table::Garbage.prefix());
+        range.end = Bound::Excluded(tables::garbage_not_due(now_ms));
         loop {
-            let range = KeyRange { start, end: end.clone() };
-            let page = self.0.engine.scan(range, PAGE, Direction::Forward).await?;
+            let page = self.0.engine.scan(range.clone(), PAGE, Direction::Forward).await?;
+            let Some(last) = page.last() else { break };
+            range.start = Bound::Excluded(last.key.to_vec());
             for entry in &page {
-                let record: GarbageRecord = self.open_system(Table::Garbage, &entry.key, &entry.value)?;
-                let blobs = blob_ids(&record)?;
-                if blobs.iter().any(|id| self.0.pins.is_pinned(*id)) {
-                    collected.waiting += 1;
-                    continue;
-                }
-                collected.blobs += self.collect_row(entry, &blobs).await?;
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE => start = Bound::Excluded(last.key.to_vec()),
-                _ => return Ok(collected),
+                unless_damaged("garbage collection", self.collect_row(entry, &mut collected).await)?;
             }
         }
+        self.bring_forward(latest_due_ms).await?;
+        Ok(collected)
+    }
+
+    /// Dates garbage anew that a clock since set back has dated too late.
+    async fn bring_forward(&self, latest_due_ms: u64) -> Result<(), StoreError> {
+        let mut range = KeyRange::prefix(&Table::Garbage.prefix());
+        range.start = Bound::Included(tables::garbage_not_due(latest_due_ms));
+        for entry in self.0.engine.scan(range, 1000, Direction::Forward).await? {
+            let row = self.open_system::<GarbageRecord>(Table::Garbage, &entry.key, &entry.value);
+            let Some(record) = unless_damaged("garbage collection", row)? else { continue };
+            let mut commit = Commit::new();
+            commit.check(entry.key.clone(), Some(entry.value)).delete(entry.key);
+            self.queue_garbage(&mut commit, &blob_ids(&record)?);
+            self.commit(commit).await?;
+        }
+        Ok(())
     }
 
     /// Drops the references of one garbage row, then removes the blobs that have none left.
-    async fn collect_row(&self, row: &Entry, blobs: &[BlobId]) -> Result<u64, StoreError> {
+    async fn collect_row(&self, row: &Entry, collected: &mut Collected) -> Result<(), StoreError> {
+        let blobs = blob_ids(&self.open_system(Table::Garbage, &row.key, &row.value)?)?;
+        if blobs.iter().any(|id| self.0.pins.is_pinned(*id)) {
+            collected.waiting += 1;
+            return Ok(());
+        }
         let mut commit = Commit::new();
         // Another collection that is under way must not drop the same references again.
         commit.check(row.key.clone(), Some(row.value.clone())).delete(row.key.clone());
         let mut unreferenced = Vec::new();
-        for &id in blobs {
+        for id in blobs {
             if self.drop_reference(&mut commit, id).await? {
                 unreferenced.push(id);
             }
         }
         match self.commit(commit).await? {
             // A copy has just added a reference: the next collection sees it.
-            Committed::Conflict(_) => return Ok(0),
+            Committed::Conflict(_) => return Ok(()),
             Committed::Yes => {}
         }
-        for &id in &unreferenced {
+        for id in unreferenced {
             self.0.blobs.delete(id).await?;
+            collected.blobs += 1;
         }
-        Ok(unreferenced.len() as u64)
+        Ok(())
     }
 
     /// Removes the blobs that a crash left behind: last written when this process had not started, and without a reference.
@@ -90,8 +108,8 @@ impl Store {
                     continue;
                 }
                 let row = tables::blob_reference(blob.id);
-                let referenced: Option<(BlobReferenceRecord, _)> = self.system_row(Table::BlobReference, &row).await?;
-                if referenced.is_none() {
+                let reference = self.system_row::<BlobReferenceRecord>(Table::BlobReference, &row).await;
+                if let Some(None) = unless_damaged("the search for orphans", reference)? {
                     self.0.blobs.delete(blob.id).await?;
                     collected.blobs += 1;
                 }

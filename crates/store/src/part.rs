@@ -14,7 +14,7 @@ use crate::records::{ByteRecord, PartRecord, UploadPartRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
-use crate::upload::UploadInfo;
+use crate::upload::{FoundUpload, UploadInfo};
 
 /// A part to upload.
 pub struct UploadPart<'a> {
@@ -91,7 +91,24 @@ impl Store {
                 boxes: vec![ByteRecord(part_box)],
             },
         };
-        let row = tables::part(bucket.id(), put.upload_id, put.number);
+        // `part` holds the pin of the blob until its reference is committed.
+        if let Err(error) = self.commit_part(bucket, key, &upload, &record).await {
+            self.discard(part.location.id(), &error).await;
+            return Err(error);
+        }
+        Ok(StoredPart { etag: hex::encode(record.etag), last_modified_ms: record.last_modified_ms, checksums })
+    }
+
+    /// Puts a part in the place of the one with its number, if there is one, while the upload is in progress.
+    async fn commit_part(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &FoundUpload,
+        record: &UploadPartRecord,
+    ) -> Result<(), StoreError> {
+        let upload_id = InstanceId(upload.record.upload_id);
+        let row = tables::part(bucket.id(), upload_id, record.part.number);
         for _ in 0..MOST_TRIES {
             let old = self.0.engine.get(&row).await?;
             let mut commit = Commit::new();
@@ -100,18 +117,12 @@ impl Store {
                 let old: UploadPartRecord = bucket.keys().open(Table::Part, &row, &old)?;
                 self.queue_garbage(&mut commit, &[old.part.blob()]);
             }
-            self.put_reference(&mut commit, part.location.id(), 1);
-            commit.put(row.clone(), bucket.keys().seal(Table::Part, &row, &record));
+            self.put_reference(&mut commit, record.part.blob(), 1);
+            commit.put(row.clone(), bucket.keys().seal(Table::Part, &row, record));
             match self.commit(commit).await? {
-                Committed::Yes => {
-                    return Ok(StoredPart {
-                        etag: hex::encode(record.etag),
-                        last_modified_ms: record.last_modified_ms,
-                        checksums,
-                    });
-                }
+                Committed::Yes => return Ok(()),
                 // Another attempt at the same part, or the upload has ended: the latter shows here.
-                Committed::Conflict(_) => self.find_upload(bucket, key, put.upload_id).await.map(drop)?,
+                Committed::Conflict(_) => self.find_upload(bucket, key, upload_id).await.map(drop)?,
             }
         }
         Err(StoreError::Contention)

@@ -135,6 +135,9 @@ impl Store {
         }
         // `new.part` holds the pin of a fresh blob until its reference is committed.
         let committed = self.commit_object(bucket, key, object, conditions, |_| {}).await;
+        if let (Err(error), PartData::Fresh(location)) = (&committed, &new.part.data) {
+            self.discard(location.id(), error).await;
+        }
         drop(new.part);
         committed
     }

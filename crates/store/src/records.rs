@@ -26,9 +26,24 @@ pub(crate) struct BucketRecord {
     /// Uploads under customer keys are refused.
     #[n(5)]
     pub(crate) sse_c_blocked: bool,
-    /// DeleteBucket is looking whether the bucket is empty: writers wait.
+    /// How far DeleteBucket has come. Until it is decided, writers wait.
     #[n(6)]
-    pub(crate) deleting: bool,
+    pub(crate) deletion: Deletion,
+}
+
+/// How far the deletion of a bucket has come.
+#[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq)]
+#[cbor(index_only)]
+pub(crate) enum Deletion {
+    /// Nobody deletes the bucket.
+    #[n(0)]
+    No,
+    /// Somebody looks whether it is empty.
+    #[n(1)]
+    Deciding,
+    /// It was empty and nothing can be added: it goes, with its uploads.
+    #[n(2)]
+    Decided,
 }
 
 /// A bucket key, wrapped by the root key.

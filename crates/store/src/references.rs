@@ -44,6 +44,19 @@ impl Store {
         Ok(true)
     }
 
+    /// Removes a blob that no record came to name because of `error`.
+    ///
+    /// After a failure of the engine it is unknown whether one does: then [`Store::collect_orphans`] looks at the next
+    /// start.
+    pub(crate) async fn discard(&self, id: BlobId, error: &StoreError) {
+        if matches!(error, StoreError::Io(_) | StoreError::Unavailable(_) | StoreError::Damaged(_)) {
+            return;
+        }
+        if let Err(error) = self.0.blobs.delete(id).await {
+            tracing::warn!(blob = %id, %error, "a blob without a record stays until the next start");
+        }
+    }
+
     /// Adds to `commit` that a record has let go of `blobs`. They are collected after the grace period.
     pub(crate) fn queue_garbage(&self, commit: &mut Commit, blobs: &[BlobId]) {
         if blobs.is_empty() {

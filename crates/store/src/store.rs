@@ -42,6 +42,7 @@ impl Default for Settings {
 pub struct Store(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
+    store_id: [u8; 16],
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) root: Arc<dyn RootKeys>,
@@ -67,6 +68,7 @@ impl Store {
         let system = RecordKey::new(bootstrap.metadata_key, bootstrap.generation);
         let started_ms = clock.now_ms();
         Self(Arc::new(Inner {
+            store_id: bootstrap.store_id,
             engine,
             blobs,
             root,
@@ -77,6 +79,12 @@ impl Store {
             pins: Pins::default(),
             started_ms,
         }))
+    }
+
+    /// The id of the store, drawn when it was made.
+    #[must_use]
+    pub fn id(&self) -> &[u8; 16] {
+        &self.0.store_id
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

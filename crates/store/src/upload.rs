@@ -5,11 +5,11 @@ use std::ops::Bound;
 use bytes::Bytes;
 use coffer_blob::BlobId;
 use coffer_crypto::Key32;
-use coffer_meta::{Commit, Direction, KeyRange};
+use coffer_meta::{Commit, Direction, Entry, KeyRange};
 use coffer_seal::{ChecksumAlgorithm, Checksums, ObjectKeys};
 
 use crate::bucket::Bucket;
-use crate::error::{Committed, StoreError};
+use crate::error::{Committed, StoreError, unless_damaged};
 use crate::list::{EndAsStart as _, Rollup};
 use crate::names::{BucketName, InstanceId, ObjectKey};
 use crate::object::tag_records;
@@ -221,8 +221,8 @@ impl Store {
             for entry in rows {
                 let part: UploadPartRecord = bucket.keys().open(Table::Part, &entry.key, &entry.value)?;
                 blobs.push(part.part.blob());
-                // Nobody changes a part of an upload that has ended, so there is nothing to check.
-                commit.delete(entry.key);
+                // Another task may be at the same upload: whoever comes first queues the blobs.
+                commit.check(entry.key.clone(), Some(entry.value)).delete(entry.key);
             }
             self.queue_garbage(&mut commit, &blobs);
             self.commit(commit).await?;
@@ -233,37 +233,43 @@ impl Store {
         Ok(())
     }
 
-    /// Finishes what a crash interrupted of ending uploads. Called once, before the store is used.
+    /// Finishes ending the uploads where that was interrupted, by a crash or because the caller went away.
     ///
     /// # Errors
-    /// [`StoreError`] when the store fails.
+    /// [`StoreError`] when the store fails. A damaged upload is logged and left alone.
     pub async fn resume_ended_uploads(&self) -> Result<(), StoreError> {
-        self.finish_ended_uploads(&Table::EndedUpload.prefix()).await
-    }
-
-    /// Finishes ending the uploads of one bucket, so that it can go.
-    pub(crate) async fn finish_ended_uploads_of(&self, bucket: &Bucket) -> Result<(), StoreError> {
-        self.finish_ended_uploads(&tables::of_bucket(Table::EndedUpload, bucket.id())).await
-    }
-
-    async fn finish_ended_uploads(&self, prefix: &[u8]) -> Result<(), StoreError> {
-        let mut range = KeyRange::prefix(prefix);
+        let mut range = KeyRange::prefix(&Table::EndedUpload.prefix());
         loop {
             let rows = self.0.engine.scan(range.clone(), 100, Direction::Forward).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             range.start = Bound::Excluded(last.key.to_vec());
             for entry in rows {
-                let record: EndedUploadRecord = self.open_system(Table::EndedUpload, &entry.key, &entry.value)?;
-                let (bucket_id, upload_id) = tables::parse_ended_upload(&entry.key)
-                    .ok_or_else(|| StoreError::Damaged("an ended upload has an impossible key".to_owned()))?;
-                let name = BucketName::for_lookup(&record.bucket)
-                    .ok_or_else(|| StoreError::Damaged("an ended upload names no bucket".to_owned()))?;
-                let bucket = self.bucket_even_if_deleting(&name).await?;
-                if *bucket.id() == bucket_id {
-                    self.remove_left_parts(&bucket, upload_id).await?;
-                }
+                unless_damaged("the end of an upload", self.resume_ended_upload(entry).await)?;
             }
         }
+    }
+
+    async fn resume_ended_upload(&self, entry: Entry) -> Result<(), StoreError> {
+        let record: EndedUploadRecord = self.open_system(Table::EndedUpload, &entry.key, &entry.value)?;
+        let (bucket_id, upload_id) = parse_row(&entry)?;
+        let name = BucketName::for_lookup(&record.bucket)
+            .ok_or_else(|| StoreError::Damaged("an ended upload names no bucket".to_owned()))?;
+        match self.bucket_even_if_deleting(&name).await {
+            Ok(bucket) if *bucket.id() == bucket_id => self.remove_left_parts(&bucket, upload_id).await,
+            // A bucket takes its ended uploads with it.
+            Ok(_) | Err(StoreError::NoSuchBucket) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finishes ending the uploads of one bucket, so that it can go.
+    pub(crate) async fn finish_ended_uploads_of(&self, bucket: &Bucket) -> Result<(), StoreError> {
+        let range = KeyRange::prefix(&tables::of_bucket(Table::EndedUpload, bucket.id()));
+        for entry in self.0.engine.scan(range, usize::MAX, Direction::Forward).await? {
+            let (_, upload_id) = parse_row(&entry)?;
+            self.remove_left_parts(bucket, upload_id).await?;
+        }
+        Ok(())
     }
 
     /// Lists the parts of an upload with numbers after `after`, up to `limit` of them.
@@ -347,6 +353,11 @@ impl Store {
             }
         }
     }
+}
+
+fn parse_row(entry: &Entry) -> Result<([u8; 16], InstanceId), StoreError> {
+    tables::parse_ended_upload(&entry.key)
+        .ok_or_else(|| StoreError::Damaged("an ended upload has an impossible key".to_owned()))
 }
 
 impl UploadRecord {

@@ -1,5 +1,7 @@
 //! Objects through the whole store: what goes in comes out, and nothing else does.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use coffer_crypto::md5;
@@ -151,6 +153,9 @@ async fn an_exact_page_is_not_truncated() {
     assert!(list(page(2, None)).await);
     assert!(!list(page(2, Some("/"))).await, "a and [b/] are all");
     assert!(list(page(1, Some("/"))).await);
+    assert!(!list(page(usize::MAX, None)).await);
+    assert!(!list(page(usize::MAX, Some("/"))).await);
+    assert!(!list(page(0, None)).await, "nothing was asked for");
 }
 
 #[tokio::test]

@@ -1,9 +1,15 @@
 //! Multipart uploads and copies through the whole store.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use coffer_crypto::md5;
-use coffer_store::{CopyObject, Encryption, StoreError, SumsType, WriteConditions};
+use coffer_store::checksum::Hasher;
+use coffer_store::{
+    ChecksumAlgorithm, Checksums, CompleteUpload, CompletedPart, CopyObject, Encryption, StoreError, SumsType,
+    WriteConditions,
+};
 use common::{World, customer_key, key, pattern};
 
 const PART: usize = 5 << 20;
@@ -84,6 +90,56 @@ async fn wrong_parts_are_refused_and_nothing_changes() {
     }
     assert!(matches!(world.try_get("p", None).await, Err(StoreError::NoSuchKey)));
     world.complete("p", upload_id, &[(1, &etag)], None).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upload_does_not_complete_without_parts() {
+    let world = World::new().await;
+    let upload_id = world.create_upload("p", Encryption::SseS3).await;
+    assert!(matches!(world.complete("p", upload_id, &[], None).await, Err(StoreError::InvalidPart { .. })));
+    assert!(matches!(world.try_get("p", None).await, Err(StoreError::NoSuchKey)));
+}
+
+#[tokio::test]
+async fn an_empty_part_is_a_part() {
+    let world = World::new().await;
+    let upload_id = world.create_upload("p", Encryption::SseS3).await;
+    let full = world.part("p", upload_id, 1, &pattern(PART), None).await.unwrap();
+    let empty = world.part("p", upload_id, 2, b"", None).await.unwrap();
+    world.complete("p", upload_id, &[(1, &full), (2, &empty)], None).await.unwrap();
+    assert_eq!(world.get("p").await, pattern(PART));
+    let reader = world.store.get_object(&world.bucket, &key("p"), None).await.unwrap();
+    let parts: Vec<_> = reader.part_infos().unwrap().into_iter().map(|part| (part.number, part.range)).collect();
+    assert_eq!(parts, [(1, 0..PART as u64), (2, PART as u64..PART as u64)]);
+    assert_eq!(reader.part_range(2), Some(PART as u64..PART as u64));
+}
+
+#[tokio::test]
+async fn a_checksum_that_cannot_be_verified_is_not_ignored() {
+    let world = World::new().await;
+    let key_of_upload = customer_key(1);
+    let upload_id = world.create_upload("c", Encryption::SseC(&key_of_upload)).await;
+    let etag = world.part("c", upload_id, 1, b"content", Some(&key_of_upload)).await.unwrap();
+    let complete = |customer_key, value: &[u8]| {
+        let part = CompletedPart { number: 1, etag: etag.clone(), checksums: Checksums::new() };
+        let complete = CompleteUpload {
+            upload_id,
+            parts: vec![part],
+            customer_key,
+            expected_size: None,
+            expected_checksum: Some((ChecksumAlgorithm::Crc64Nvme, value.to_vec())),
+            conditions: WriteConditions::default(),
+        };
+        let world = &world;
+        async move { world.store.complete_upload(&world.bucket, &key("c"), complete).await }
+    };
+    assert!(matches!(complete(None, &[0; 8]).await, Err(StoreError::CustomerKeyMissing)));
+    let wrong = complete(Some(&key_of_upload), &[0; 8]).await;
+    assert!(matches!(wrong, Err(StoreError::ChecksumMismatch(ChecksumAlgorithm::Crc64Nvme))));
+    let mut hasher = Hasher::new(false, &[ChecksumAlgorithm::Crc64Nvme]);
+    hasher.update(b"content");
+    let right = hasher.finish().checksums.get(ChecksumAlgorithm::Crc64Nvme).unwrap().to_vec();
+    complete(Some(&key_of_upload), &right).await.unwrap();
 }
 
 #[tokio::test]

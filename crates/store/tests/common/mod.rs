@@ -1,7 +1,12 @@
 //! A store in memory, and short words for what the tests do with it.
 
 #![allow(dead_code, reason = "each test file uses some of it")]
+#![allow(unreachable_pub, reason = "the module is private to each test file")]
 
+pub mod hooks;
+pub mod rng;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,10 +14,11 @@ use bytes::Bytes;
 use coffer_blob::{BlobStore, MemoryBlobs};
 use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
-use coffer_meta::{Engine, MemoryEngine};
+use coffer_meta::{Direction, Engine, KeyRange, MemoryEngine};
 use coffer_store::{
-    Bootstrap, Bucket, BucketName, Clock, CompleteUpload, CompletedPart, CreateUpload, Encryption, FullBody, ObjectKey,
-    PutObject, Settings, Store, StoreError, StoredObject, UploadPart, WantedDigests, WriteConditions,
+    Bootstrap, Bucket, BucketName, Clock, CompleteUpload, CompletedPart, CopyObject, CreateUpload, Encryption,
+    FullBody, ObjectKey, PutObject, Settings, Store, StoreError, StoredObject, UploadPart, WantedDigests,
+    WriteConditions,
 };
 
 /// Time that moves when told to.
@@ -22,6 +28,10 @@ impl ManualClock {
     pub fn advance_ms(&self, ms: u64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }
+
+    pub fn set_back_ms(&self, ms: u64) {
+        self.0.fetch_sub(ms, Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
@@ -30,27 +40,35 @@ impl Clock for ManualClock {
     }
 }
 
+/// A store, what it lies in, and its one bucket. Clones are the same world.
+#[derive(Clone)]
 pub struct World {
     pub store: Store,
     pub engine: Arc<dyn Engine>,
     pub blobs: Arc<dyn BlobStore>,
     pub clock: Arc<ManualClock>,
     pub bucket: Bucket,
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     root: Arc<dyn RootKeys>,
 }
 
 impl World {
+    /// A world whose engine lets races be made.
+    pub async fn hooked() -> (Self, Arc<hooks::HookedEngine>) {
+        let engine = Arc::new(hooks::HookedEngine::default());
+        (Self::over(engine.clone(), Arc::new(MemoryBlobs::default())).await, engine)
+    }
+
     pub async fn new() -> Self {
         Self::over(Arc::new(MemoryEngine::default()), Arc::new(MemoryBlobs::default())).await
     }
 
     pub async fn over(engine: Arc<dyn Engine>, blobs: Arc<dyn BlobStore>) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let root: Arc<dyn RootKeys> = Arc::new(LocalKeyring::create(&dir.path().join("keys/root.key")).unwrap());
         let clock = Arc::new(ManualClock(AtomicU64::new(1_800_000_000_000)));
         let bootstrap = Bootstrap::create(&dir.path().join("data"), &*root).await.unwrap();
-        let settings = Settings { inline_max: 1000, ..Settings::default() };
+        let settings = settings();
         let store = Store::new(bootstrap, engine.clone(), blobs.clone(), root.clone(), clock.clone(), settings);
         let name = BucketName::for_creation("bucket").unwrap();
         store.create_bucket(&name, "us-east-1").await.unwrap();
@@ -58,11 +76,86 @@ impl World {
         Self { store, engine, blobs, clock, bucket, dir, root }
     }
 
+    /// The same world seen through another handle of a bucket.
+    pub fn with_bucket(&self, bucket: Bucket) -> Self {
+        Self { bucket, ..self.clone() }
+    }
+
     /// The same engine and blobs in a new process.
     pub async fn restarted(&self) -> Store {
         let bootstrap = Bootstrap::open(&self.dir.path().join("data"), &*self.root).await.unwrap();
-        let settings = Settings { inline_max: 1000, ..Settings::default() };
+        let settings = settings();
         Store::new(bootstrap, self.engine.clone(), self.blobs.clone(), self.root.clone(), self.clock.clone(), settings)
+    }
+
+    /// The same engine and blobs in a new process, which has cleared away what the old one left half-done.
+    pub async fn after_crash(&self) -> Self {
+        let store = self.restarted().await;
+        store.resume_ended_uploads().await.unwrap();
+        store.resume_bucket_deletions().await.unwrap();
+        store.collect_orphans().await.unwrap();
+        let bucket = store.bucket(self.bucket.name()).await.unwrap_or_else(|_| self.bucket.clone());
+        Self { store, bucket, ..self.clone() }
+    }
+
+    /// Lets the grace period pass and collects garbage.
+    pub async fn collect(&self) -> coffer_store::Collected {
+        self.clock.advance_ms(3_600_000);
+        self.store.collect_garbage().await.unwrap()
+    }
+
+    /// How many rows each table has, by its letter.
+    pub async fn rows(&self) -> BTreeMap<char, usize> {
+        let all = self.engine.scan(KeyRange::prefix(b""), usize::MAX, Direction::Forward).await.unwrap();
+        let mut rows = BTreeMap::new();
+        for entry in all {
+            *rows.entry(char::from(entry.key[0])).or_default() += 1;
+        }
+        rows
+    }
+
+    /// Nothing is left but buckets, once garbage is collected.
+    pub async fn assert_empty(&self, context: &str) {
+        self.collect().await;
+        let rows: Vec<_> = self.rows().await.into_iter().filter(|(table, _)| *table != 'B').collect();
+        assert_eq!(rows, [], "rows are left: {context}");
+        assert_eq!(self.blob_count().await, 0, "blobs are left: {context}");
+    }
+
+    /// There is one blob for each reference and one reference for each blob.
+    pub async fn assert_no_leak(&self, context: &str) {
+        self.collect().await;
+        let rows = self.rows().await;
+        assert_eq!(rows.get(&'G'), None, "garbage waits: {context}");
+        assert_eq!(rows.get(&'X'), None, "ended uploads wait: {context}");
+        assert_eq!(self.blob_count().await, rows.get(&'R').copied().unwrap_or(0), "{context}");
+    }
+
+    pub async fn delete(&self, name: &str) {
+        self.store.delete_object(&self.bucket, &key(name), None).await.unwrap();
+    }
+
+    pub async fn abort(&self, name: &str, upload_id: coffer_store::InstanceId) -> Result<(), StoreError> {
+        self.store.abort_upload(&self.bucket, &key(name), upload_id).await
+    }
+
+    /// Copies within the bucket.
+    pub async fn copy(
+        &self,
+        (from, source_key): (&str, Option<&Key32>),
+        to: &str,
+        encryption: Encryption<'_>,
+    ) -> Result<StoredObject, StoreError> {
+        let source = self.store.get_object(&self.bucket, &key(from), source_key).await?;
+        let copy = CopyObject {
+            encryption,
+            headers: None,
+            tags: None,
+            storage_class: "STANDARD".into(),
+            algorithm: None,
+            conditions: WriteConditions::default(),
+        };
+        self.store.copy_object(source, source_key, from == to, &self.bucket, &key(to), copy).await
     }
 
     pub async fn try_put(&self, name: &str, data: &[u8], put: PutObject<'_>) -> Result<StoredObject, StoreError> {
@@ -151,6 +244,10 @@ impl World {
         };
         self.store.complete_upload(&self.bucket, &key(name), complete).await
     }
+}
+
+fn settings() -> Settings {
+    Settings { inline_max: 1000, ..Settings::default() }
 }
 
 pub fn key(name: &str) -> ObjectKey {

@@ -1,0 +1,73 @@
+//! An engine that lets something else happen just before one of its calls: races, made to measure.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use coffer_meta::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, MemoryEngine};
+use coffer_testkit::EngineCall;
+
+type Action = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A [`MemoryEngine`] with at most one action waiting for its call.
+#[derive(Default)]
+pub struct HookedEngine {
+    memory: MemoryEngine,
+    hook: Mutex<Option<Hook>>,
+}
+
+struct Hook {
+    call: EngineCall,
+    /// How many calls of this kind pass before.
+    left: u64,
+    action: Action,
+}
+
+impl HookedEngine {
+    /// Has `action` run before the `nth` call of this kind from now, the first being 1; that call waits for it.
+    pub fn before(&self, call: EngineCall, nth: u64, action: impl Future<Output = ()> + Send + 'static) {
+        *self.hook.lock().unwrap() = Some(Hook { call, left: nth - 1, action: Box::pin(action) });
+    }
+
+    /// Whether the action has begun.
+    pub fn is_spent(&self) -> bool {
+        self.hook.lock().unwrap().is_none()
+    }
+
+    async fn meet(&self, call: EngineCall) {
+        let action = {
+            let mut hook = self.hook.lock().unwrap();
+            match &mut *hook {
+                Some(waiting) if waiting.call == call && waiting.left == 0 => hook.take().map(|hook| hook.action),
+                Some(waiting) if waiting.call == call => {
+                    waiting.left -= 1;
+                    None
+                }
+                _ => None,
+            }
+        };
+        if let Some(action) = action {
+            action.await;
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for HookedEngine {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.meet(EngineCall::Get).await;
+        self.memory.get(key).await
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError> {
+        self.meet(EngineCall::Scan).await;
+        self.memory.scan(range, limit, direction).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.meet(EngineCall::Commit).await;
+        self.memory.commit(commit).await
+    }
+}
