@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) inline_threshold_bytes: u64,
     /// Memory for pages of the metadata engine, in MiB.
     pub(crate) metadata_cache_mib: u64,
-    /// How long a blob that no record names is kept, in seconds.
+    /// How long a blob is kept after the last record let go of it, in seconds.
     pub(crate) garbage_grace_seconds: u64,
     /// How long a client may stall, in seconds, before its connection is closed.
     pub(crate) request_idle_seconds: u64,
@@ -75,7 +75,7 @@ impl Settings {
             log: String::from("info"),
             inline_threshold_bytes: 32 * 1024,
             metadata_cache_mib: 64,
-            garbage_grace_seconds: 3600,
+            garbage_grace_seconds: 600,
             request_idle_seconds: 30,
             drain_seconds: 30,
             max_connections: 2048,

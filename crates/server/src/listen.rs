@@ -76,7 +76,6 @@ pub(crate) struct Shared {
 /// A bound socket.
 pub(crate) struct Listener {
     socket: TcpListener,
-    tls: Option<Arc<Tls>>,
 }
 
 impl Listener {
@@ -84,8 +83,8 @@ impl Listener {
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub(crate) async fn bind(address: SocketAddr, tls: Option<Arc<Tls>>) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, tls })
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { socket: TcpListener::bind(address).await? })
     }
 
     /// The address that was bound, with its port when 0 was asked for.
@@ -96,15 +95,22 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves until the shutdown has begun and every connection has finished, or is cut by its end.
-    pub(crate) async fn serve<H: Handler>(self, handler: Arc<H>, shared: Shared, mut shutdown: Shutdown) {
+    /// Serves, over TLS if there is any, until the shutdown has begun and every connection has finished, or is cut
+    /// by its end.
+    pub(crate) async fn serve<H: Handler>(
+        self,
+        tls: Option<Arc<Tls>>,
+        handler: Arc<H>,
+        shared: Shared,
+        mut shutdown: Shutdown,
+    ) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
                 () = shutdown.draining() => break,
                 Some(ended) = connections.join_next() => log_panic(ended),
                 (stream, peer, permit) = accept(&self.socket, &shared) => {
-                    let tls = self.tls.clone();
+                    let tls = tls.clone();
                     let (handler, shared, shutdown) = (Arc::clone(&handler), shared.clone(), shutdown.clone());
                     connections.spawn(async move {
                         let _open = shared.metrics.connect();

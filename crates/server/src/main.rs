@@ -5,12 +5,94 @@ mod certificate;
 mod cli;
 mod config;
 mod connection;
+mod credentials;
+mod data;
+mod dump;
 mod files;
 mod hygiene;
+mod jobs;
 mod listen;
 mod lock;
 mod metrics;
+mod s3;
+mod serve;
 mod shutdown;
 mod tls;
+mod welcome;
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Action;
+use crate::config::{Config, Settings};
+use crate::data::LockedDirectory;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let (action, given) = match cli::parse(std::env::args_os(), std::env::vars_os()) {
+        Ok(parsed) => parsed,
+        Err(usage) => {
+            // Help goes to stdout, errors to stderr; there is nobody left to tell if that fails.
+            let _ = usage.print();
+            return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(1));
+        }
+    };
+    match hygiene::apply().and_then(|()| Config::load(&given)).and_then(|config| perform(action, config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "coffer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(action: Action, config: Config) -> Result<()> {
+    match action {
+        Action::Version => print(&format!("coffer {}\n", env!("CARGO_PKG_VERSION"))),
+        Action::ShowConfig => print(&config.show()),
+        Action::Serve => {
+            log(&config.settings)?;
+            runtime()?.block_on(serve::serve(config))
+        }
+        Action::ShowCredentials => runtime()?.block_on(show_credentials(config)),
+        Action::Dump => runtime()?.block_on(dump(config)),
+    }
+}
+
+async fn show_credentials(config: Config) -> Result<()> {
+    let data = LockedDirectory::existing(&config.settings).map_err(stop_first)?.open().await?;
+    let kept = data.store.root_credentials().await?;
+    let credentials = kept.context("there are no root credentials yet: `coffer serve` makes them")?;
+    print(&format!("access key {}\nsecret key {}\n", credentials.access_key, credentials.expose_secret()))
+}
+
+async fn dump(config: Config) -> Result<()> {
+    let data = LockedDirectory::existing(&config.settings).map_err(stop_first)?.open().await?;
+    dump::dump(&*data.engine, &mut io::BufWriter::new(io::stdout().lock())).await
+}
+
+/// Adds what to do about a data directory that is in use.
+fn stop_first(error: anyhow::Error) -> anyhow::Error {
+    if error.is::<lock::LockError>() { error.context("stop the server first") } else { error }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads cannot be started")
+}
+
+/// Logs to stderr: stdout is for what was asked for.
+fn log(settings: &Settings) -> Result<()> {
+    let filter = EnvFilter::try_new(&settings.log).context("`log` must be a level or directives by module")?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    Ok(())
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).context("nothing can be printed")
+}

@@ -96,7 +96,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "garbage_grace_seconds",
-        about: "How long a blob that no record names is kept, in seconds",
+        about: "How long a blob is kept after the last record let go of it, in seconds",
         kind: Kind::Number(|s| &mut s.garbage_grace_seconds),
     },
     Setting {
@@ -198,12 +198,9 @@ fn address(text: &str) -> Result<Option<SocketAddr>, String> {
         return Ok(None);
     }
     let address = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    address
-        .as_deref()
-        .unwrap_or(text)
-        .parse()
-        .map(Some)
-        .map_err(|_| "must be an address and port such as 127.0.0.1:9000 or [::]:9000, or off".to_owned())
+    address.as_deref().unwrap_or(text).parse().map(Some).map_err(|_| {
+        format!("must be an address and port such as 127.0.0.1:9000 or [::]:9000, or off; {text:?} is neither")
+    })
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {

@@ -46,7 +46,7 @@ struct Server {
 }
 
 async fn start(connections: usize) -> Server {
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), None).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.address().unwrap();
     let (sender, started) = mpsc::unbounded_channel();
     let handler = Arc::new(Fake { started: sender, go_on: Semaphore::new(0) });
@@ -57,7 +57,7 @@ async fn start(connections: usize) -> Server {
         connections: Arc::new(Semaphore::new(connections)),
         metrics: Arc::clone(&metrics),
     };
-    let task = tokio::spawn(listener.serve(Arc::clone(&handler), shared, shutdown));
+    let task = tokio::spawn(listener.serve(None, Arc::clone(&handler), shared, shutdown));
     Server { address, handler, started, trigger, metrics, task }
 }
 

@@ -1,0 +1,39 @@
+//! What the server does by itself while it serves.
+
+use std::error::Error;
+use std::time::Duration;
+
+use coffer_store::{Collected, Store, StoreError};
+
+use crate::shutdown::Shutdown;
+
+/// The shortest pause between two collections, whatever the grace period.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two collections.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// Removes blobs that no record names, until the shutdown begins: once those that a crash left, then again and again
+/// those that records let go.
+///
+/// It may be interrupted anywhere: what it has not removed, it finds the next time.
+pub(crate) async fn collect_garbage(store: Store, grace: Duration, mut shutdown: Shutdown) {
+    let forever = async {
+        report(store.collect_orphans().await);
+        loop {
+            tokio::time::sleep(grace.clamp(MIN_PAUSE, MAX_PAUSE)).await;
+            report(store.collect_garbage().await);
+        }
+    };
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = forever => {}
+    }
+}
+
+fn report(collected: Result<Collected, StoreError>) {
+    match collected {
+        Ok(Collected { blobs: 0, .. }) => {}
+        Ok(Collected { blobs, .. }) => tracing::debug!(blobs, "garbage collected"),
+        Err(error) => tracing::error!(error = &error as &dyn Error, "garbage could not be collected"),
+    }
+}

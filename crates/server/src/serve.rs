@@ -1,0 +1,165 @@
+//! `coffer serve`: from the settings to listeners, and back to nothing.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::certificate::own_names;
+use crate::config::{Config, Settings};
+use crate::credentials::{self, Root};
+use crate::data::{Data, LockedDirectory};
+use crate::jobs;
+use crate::listen::{Listener, Shared};
+use crate::metrics::Metrics;
+use crate::s3::S3;
+use crate::shutdown::{self, Shutdown, Signals};
+use crate::tls::{CertificateSource, Tls};
+use crate::welcome::Welcome;
+
+/// The most connections to the admin listener.
+const ADMIN_CONNECTIONS: u64 = 64;
+
+/// The sockets, bound.
+struct Listeners {
+    http: Option<Listener>,
+    https: Option<Listener>,
+    admin: Option<Listener>,
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// A sentence for a person, when the server cannot start.
+pub(crate) async fn serve(config: Config) -> Result<()> {
+    let signals = Signals::install().context("signals cannot be handled")?;
+    let Config { settings, root_credentials, .. } = config;
+    let directory = LockedDirectory::make(&settings)?;
+    // Before anything is made: a port that is taken, or a certificate that does not do, must not cost the one look
+    // at the new credentials.
+    let listeners = bind(&settings).await?;
+    let given = given_certificate(&settings).map(Tls::load).transpose()?;
+    let data = directory.open().await?;
+    let tls = match (given, settings.listen_tls) {
+        (Some(tls), _) => Some(Arc::new(tls)),
+        (None, Some(_)) => Some(Arc::new(Tls::load(made_certificate(&settings))?)),
+        (None, None) => None,
+    };
+    let root = credentials::establish(&data.store, root_credentials).await?;
+    let handler = Arc::new(S3::new(&settings, &data, &root));
+    announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
+    run(&settings, listeners, tls, handler, &data, signals).await;
+    data.engine.close().context("the metadata could not be closed cleanly; what was acknowledged is safe")
+}
+
+async fn bind(settings: &Settings) -> Result<Listeners> {
+    let bind = async |name: &str, address: Option<SocketAddr>| {
+        let Some(address) = address else { return Ok(None) };
+        let listener = Listener::bind(address).await;
+        listener.map(Some).with_context(|| format!("`{name}`: {address} cannot be listened on"))
+    };
+    Ok(Listeners {
+        http: bind("listen", settings.listen).await?,
+        https: bind("listen_tls", settings.listen_tls).await?,
+        admin: bind("listen_admin", settings.listen_admin).await?,
+    })
+}
+
+/// The user's certificate.
+fn given_certificate(settings: &Settings) -> Option<CertificateSource> {
+    let (certificate, key) = (settings.tls_cert.clone()?, settings.tls_key.clone()?);
+    Some(CertificateSource::Given { certificate, key })
+}
+
+/// The server's own certificate, beside the key file.
+fn made_certificate(settings: &Settings) -> CertificateSource {
+    CertificateSource::Made {
+        directory: settings.key_file.parent().unwrap_or(Path::new("")).join("tls"),
+        names: own_names(&settings.domain),
+    }
+}
+
+fn announce(settings: &Settings, listeners: &Listeners, tls: Option<&Tls>, data: &Data, root: &Root) -> Result<()> {
+    let address = |listener: &Option<Listener>| listener.as_ref().map(Listener::address).transpose();
+    let data_directory = std::path::absolute(&settings.data)?;
+    let key_file = std::path::absolute(&settings.key_file)?;
+    let welcome = Welcome {
+        http: address(&listeners.http)?,
+        https: address(&listeners.https)?,
+        admin: address(&listeners.admin)?,
+        authority: tls.and_then(Tls::authority),
+        data: &data_directory,
+        key_file: &key_file,
+        made_key: data.made_key,
+        root,
+        region: &settings.region,
+    };
+    let mut output = io::stdout().lock();
+    output.write_all(welcome.text().as_bytes()).and_then(|()| output.flush()).context("nothing can be printed")
+}
+
+/// Serves until the shutdown is complete.
+async fn run(
+    settings: &Settings,
+    listeners: Listeners,
+    tls: Option<Arc<Tls>>,
+    handler: Arc<S3>,
+    data: &Data,
+    signals: Signals,
+) {
+    let metrics = Arc::new(Metrics::default());
+    let shared = |connections: u64| Shared {
+        idle: Duration::from_secs(settings.request_idle_seconds),
+        connections: Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS))),
+        metrics: Arc::clone(&metrics),
+    };
+    let (trigger, shutdown) = shutdown::channel();
+    let mut tasks = JoinSet::new();
+    let clients = shared(settings.max_connections);
+    for (listener, tls) in [(listeners.http, None), (listeners.https, tls.clone())] {
+        if let Some(listener) = listener {
+            tasks.spawn(listener.serve(tls, Arc::clone(&handler), clients.clone(), shutdown.clone()));
+        }
+    }
+    if let Some(listener) = listeners.admin {
+        let engine = Arc::clone(&data.engine) as Arc<dyn coffer_meta::Engine>;
+        let admin = Arc::new(Admin { engine, metrics: Arc::clone(&metrics) });
+        tasks.spawn(listener.serve(None, admin, shared(ADMIN_CONNECTIONS), shutdown.clone()));
+    }
+    if let Some(tls) = tls {
+        tasks.spawn(reload_on_hangup(tls, shutdown.clone()));
+    }
+    let grace = Duration::from_secs(settings.garbage_grace_seconds);
+    tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));
+    tokio::spawn(trigger.follow(signals, Duration::from_secs(settings.drain_seconds)));
+    while let Some(ended) = tasks.join_next().await {
+        if ended.is_err() {
+            tracing::error!("a part of the server panicked");
+        }
+    }
+    tracing::info!("drained");
+}
+
+/// Reads the certificate again at each SIGHUP.
+async fn reload_on_hangup(tls: Arc<Tls>, mut shutdown: Shutdown) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return tracing::warn!("SIGHUP cannot be handled: a changed certificate needs a restart");
+    };
+    loop {
+        tokio::select! {
+            () = shutdown.draining() => return,
+            _ = hangup.recv() => {}
+        }
+        match tls.reload() {
+            Ok(()) => tracing::info!("SIGHUP: the certificate was read again"),
+            Err(error) => tracing::error!("SIGHUP: the old certificate stays in use: {error:#}"),
+        }
+    }
+}

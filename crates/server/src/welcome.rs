@@ -1,0 +1,177 @@
+//! What `coffer serve` prints when it is ready: what the person in front of it needs next, and no more.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::credentials::Root;
+
+/// What there is to tell.
+pub(crate) struct Welcome<'a> {
+    /// Where HTTP is served.
+    pub(crate) http: Option<SocketAddr>,
+    /// Where HTTPS is served.
+    pub(crate) https: Option<SocketAddr>,
+    /// Where health and metrics are served.
+    pub(crate) admin: Option<SocketAddr>,
+    /// What clients are to trust, if the server made its certificate.
+    pub(crate) authority: Option<PathBuf>,
+    /// The data directory.
+    pub(crate) data: &'a Path,
+    /// The root key's file.
+    pub(crate) key_file: &'a Path,
+    /// Whether the root key was made just now.
+    pub(crate) made_key: bool,
+    /// The root credentials; the secret is shown if they were made just now.
+    pub(crate) root: &'a Root,
+    /// The region.
+    pub(crate) region: &'a str,
+}
+
+impl Welcome<'_> {
+    /// The whole text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("Coffer {} is ready.\n\n", env!("CARGO_PKG_VERSION"));
+        let mut line = |name: &str, value: &str| {
+            writeln!(text, "  {name:<8} {value}").expect("a String takes any text");
+        };
+        for (name, scheme, address) in [("HTTP", "http", self.http), ("HTTPS", "https", self.https)] {
+            line(name, &address.map_or_else(|| "off".to_owned(), |address| url(scheme, address)));
+        }
+        if let Some(authority) = &self.authority {
+            line("", &format!("clients trust {}", authority.display()));
+        }
+        line("admin", &self.admin.map_or_else(|| "off".to_owned(), |address| url("http", address)));
+        line("data", &self.data.display().to_string());
+        line("root key", &self.key_file.display().to_string());
+        if self.made_key {
+            text += &self.backup();
+        }
+        if self.root.made {
+            text += &self.first_steps();
+        } else {
+            text += "\nRoot credentials: see `coffer credentials show` while the server is stopped.\n";
+        }
+        text
+    }
+
+    fn backup(&self) -> String {
+        format!(
+            "\nThe root key was made just now. Without it nothing that is stored can ever be read again.\n\
+             Back up both files, apart from the data:\n  {0}\n  {0}.keyring\n",
+            self.key_file.display()
+        )
+    }
+
+    /// The secret and ready lines. Credentials go by the environment, not by arguments that every user can list.
+    fn first_steps(&self) -> String {
+        let access_key = &self.root.credentials.access_key;
+        let secret_key = self.root.credentials.expose_secret();
+        format!(
+            "\nRoot credentials, shown this once (later: `coffer credentials show`):\n\
+             \x20 access key {access_key}\n\
+             \x20 secret key {secret_key}\n\
+             \nTry it:\n\
+             \x20 export AWS_ACCESS_KEY_ID={access_key}\n\
+             \x20 export AWS_SECRET_ACCESS_KEY={secret_key}\n\
+             \x20 export AWS_DEFAULT_REGION={region}\n\
+             with s3cmd\n\
+             \x20 alias coffer-s3='s3cmd {s3cmd}'\n\
+             \x20 coffer-s3 mb s3://directory1\n\
+             \x20 coffer-s3 put ./my-encrypted-object s3://directory1 --server-side-encryption\n\
+             or the AWS CLI\n\
+             \x20 alias coffer-aws='aws {aws} s3'\n\
+             \x20 coffer-aws mb s3://directory2\n\
+             \x20 coffer-aws cp ./my-encrypted-object s3://directory2 --sse\n",
+            region = self.region,
+            s3cmd = self.s3cmd_endpoint(),
+            aws = self.aws_endpoint(),
+        )
+    }
+
+    fn s3cmd_endpoint(&self) -> String {
+        if let Some(address) = self.http {
+            let host = host(address);
+            return format!("--no-ssl --region={} --host={host} --host-bucket={host}", self.region);
+        }
+        let host = self.https.map(host).unwrap_or_default();
+        format!("--region={} --host={host} --host-bucket={host}{}", self.region, self.trust(" --ca-certs="))
+    }
+
+    fn aws_endpoint(&self) -> String {
+        if let Some(address) = self.http {
+            return format!("--endpoint-url {}", url("http", address));
+        }
+        let url = self.https.map(|address| url("https", address)).unwrap_or_default();
+        format!("--endpoint-url {url}{}", self.trust(" --ca-bundle "))
+    }
+
+    fn trust(&self, flag: &str) -> String {
+        self.authority.as_ref().map_or_else(String::new, |path| format!("{flag}{}", path.display()))
+    }
+}
+
+fn url(scheme: &str, address: SocketAddr) -> String {
+    format!("{scheme}://{}", host(address))
+}
+
+/// Host and port under which a client on this machine reaches `address`.
+fn host(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use coffer_store::RootCredentials;
+
+    use super::*;
+
+    fn text(made: bool, http: Option<&str>) -> String {
+        let credentials = RootCredentials::new("ACCESS".to_owned(), "canary-secret".to_owned());
+        Welcome {
+            http: http.map(|address| address.parse().unwrap()),
+            https: Some("127.0.0.1:9443".parse().unwrap()),
+            admin: None,
+            authority: Some(PathBuf::from("/keys/tls/ca.pem")),
+            data: Path::new("/data"),
+            key_file: Path::new("/keys/root.key"),
+            made_key: made,
+            root: &Root { credentials, made },
+            region: "us-east-1",
+        }
+        .text()
+    }
+
+    #[test]
+    fn the_first_start_shows_the_secret_and_asks_for_a_backup() {
+        let text = text(true, Some("127.0.0.1:9000"));
+        for part in [
+            "canary-secret",
+            "  /keys/root.key\n  /keys/root.key.keyring\n",
+            "--no-ssl --region=us-east-1 --host=127.0.0.1:9000 --host-bucket=127.0.0.1:9000",
+            "--endpoint-url http://127.0.0.1:9000",
+            "clients trust /keys/tls/ca.pem",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+
+    #[test]
+    fn later_starts_do_not_show_the_secret() {
+        let text = text(false, Some("127.0.0.1:9000"));
+        assert!(!text.contains("canary-secret"), "{text}");
+        assert!(!text.contains("Back up"), "{text}");
+    }
+
+    #[test]
+    fn without_http_the_lines_speak_https_and_name_the_authority() {
+        let text = text(true, None);
+        assert!(text.contains("--host=127.0.0.1:9443 --host-bucket=127.0.0.1:9443 --ca-certs=/keys/tls/ca.pem"));
+        assert!(text.contains("--endpoint-url https://127.0.0.1:9443 --ca-bundle /keys/tls/ca.pem"));
+    }
+
+    #[test]
+    fn an_address_of_all_interfaces_is_reached_as_localhost() {
+        assert!(text(true, Some("0.0.0.0:9000")).contains("http://localhost:9000"));
+    }
+}
