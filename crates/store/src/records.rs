@@ -272,6 +272,38 @@ mod tests {
     }
 
     #[test]
+    fn encodings_are_those_of_the_specification() {
+        let keys = vec![WrappedKeyRecord { id: [2; 16], generation: 1, wrapped: vec![3, 4] }];
+        let bucket = BucketRecord {
+            id: [1; 16],
+            created_ms: 1000,
+            region: "eu".to_owned(),
+            keys,
+            encryption: None,
+            sse_c_blocked: true,
+            deletion: Deletion::Decided,
+        };
+        // {0: h'01..', 1: 1000, 2: "eu", 3: [{0: h'02..', 1: 1, 2: h'0304'}], 5: true, 6: 2}
+        let expected = format!(
+            "a6{}{}{}{}{}{}",
+            format_args!("0050{}", "01".repeat(16)),
+            "011903e8",
+            "02626575",
+            format_args!("0381a30050{}010102420304", "02".repeat(16)),
+            "05f5",
+            "0602"
+        );
+        assert_eq!(hex::encode(encode(&bucket)), expected);
+        let seal = SealRecord {
+            envelopes: vec![ByteRecord(vec![9])],
+            head_box: Vec::new(),
+            headers: vec![FieldRecord { name: "a".to_owned(), value: "b".to_owned() }],
+        };
+        // {0: [h'09'], 1: h'', 2: [["a", "b"]]}
+        assert_eq!(hex::encode(encode(&seal)), "a300814109014002818261616162");
+    }
+
+    #[test]
     fn every_truncation_is_damage() {
         let bytes = encode(&BlobReferenceRecord { count: 300 });
         for len in 0..bytes.len() {
