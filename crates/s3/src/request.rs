@@ -103,38 +103,44 @@ impl S3Request {
 /// Puts the `x-amz-*` parameters of a query among the headers, where S3 reads them as well: presigned URLs of old
 /// clients carry them there, and to ignore one, say an encryption, would be to do something else than was asked.
 ///
+/// Returns the headers as they came, which are what is signed, if that made a difference.
+///
 /// # Errors
 /// `InvalidArgument` for customer keys, which must not be part of a URL, and for what cannot be a header.
-pub(crate) fn hoist_query(query: &Query, headers: &mut HeaderMap) -> Result<(), S3Error> {
+pub(crate) fn hoist_query(query: &Query, headers: &mut HeaderMap) -> Result<Option<HeaderMap>, S3Error> {
+    let mut as_they_came = None;
     for (name, value) in query.iter() {
         let name = name.to_ascii_lowercase();
-        if !name.starts_with("x-amz-") || OF_SIGNATURES.contains(&name.as_str()) {
+        if !name.starts_with("x-amz-") || NOT_HOISTED.contains(&name.as_str()) {
             continue;
         }
         if name.contains("server-side-encryption-customer") {
             let message = "Customer provided keys are accepted in headers only.";
             return Err(S3Error::invalid_argument(message, &name, None));
         }
-        match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes())) {
-            // Beside a header of the same name it is a second value, which whoever reads the header refuses.
-            (Ok(header), Ok(value)) => headers.append(header, value),
-            _ => {
-                return Err(S3Error::invalid_argument("The parameter cannot be represented as a header.", &name, None));
-            }
+        let (Ok(header), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
+        else {
+            return Err(S3Error::invalid_argument("The parameter cannot be represented as a header.", &name, None));
         };
+        as_they_came.get_or_insert_with(|| headers.clone());
+        // Beside a header of the same name it is a second value, which whoever reads the header refuses.
+        headers.append(header, value);
     }
-    Ok(())
+    Ok(as_they_came)
 }
 
 /// What of an object key is not left as it is in a URL.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
-const OF_SIGNATURES: [&str; 8] = [
+/// What makes a URL presigned, and what SDKs leave in one although no checksum will follow.
+const NOT_HOISTED: [&str; 9] = [
     "x-amz-algorithm",
     "x-amz-content-sha256",
     "x-amz-credential",
     "x-amz-date",
     "x-amz-expires",
+    "x-amz-sdk-checksum-algorithm",
     "x-amz-security-token",
     "x-amz-signature",
     "x-amz-signedheaders",
@@ -164,8 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn signatures_stay_where_they_are() {
-        assert!(!hoisted("X-Amz-Signature=1&X-Amz-Date=2").unwrap().contains("x-amz-signature"));
+    fn signatures_and_hints_stay_where_they_are() {
+        let headers = hoisted("X-Amz-Signature=1&X-Amz-Date=2&x-amz-sdk-checksum-algorithm=CRC32").unwrap();
+        assert_eq!(headers.as_map().len(), 1);
+    }
+
+    #[test]
+    fn the_signed_headers_are_kept_if_others_join_them() {
+        let mut map = HeaderMap::new();
+        assert!(hoist_query(&Query::parse("prefix=a").unwrap(), &mut map).unwrap().is_none());
+        assert!(hoist_query(&Query::parse("x-amz-acl=private").unwrap(), &mut map).unwrap().unwrap().is_empty());
+        assert_eq!(map.len(), 1);
     }
 
     #[test]

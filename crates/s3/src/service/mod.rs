@@ -11,7 +11,8 @@ use bytes::Bytes;
 use coffer_sigv4::RequestParts;
 use coffer_store::Clock;
 use http::request::Parts;
-use http::{Request, Response, header};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body::Body;
 use tracing::Instrument as _;
 
@@ -91,7 +92,7 @@ impl<O: Operations> S3Service<O> {
         let ids = Identifiers::new(self.host_id.clone());
         let span = tracing::debug_span!("request", id = ids.request_id);
         let (parts, body) = request.into_parts();
-        let is_head = parts.method == http::Method::HEAD;
+        let is_head = parts.method == Method::HEAD;
         let source = Source::wire(body, self.settings.idle);
         let ended = source.ended();
         let mut operation = None;
@@ -111,24 +112,25 @@ impl<O: Operations> S3Service<O> {
         ids: &Identifiers,
         operation: &mut Option<Operation>,
     ) -> Result<S3Response, S3Error> {
-        let host = host(&parts);
-        let query_text = parts.uri.query().unwrap_or_default();
-        let query = Query::parse(query_text)?;
-        let mut map = parts.headers.clone();
-        hoist_query(&query, &mut map)?;
+        let Parts { method, uri, headers: mut map, .. } = parts;
+        let host = host(&map, &uri);
+        let query = Query::parse(uri.query().unwrap_or_default())?;
+        let as_they_came = hoist_query(&query, &mut map)?;
         let headers = Headers::from(map);
-        let (method, path) = (parts.method.as_str(), parts.uri.path());
-        let line = RequestLine { method, host: &host, path, query: &query, headers: &headers };
+        let (method_name, path) = (method.as_str(), uri.path());
+        let line = RequestLine { method: method_name, host: &host, path, query: &query, headers: &headers };
         let route = route(&line, &self.settings.domains)?;
         *operation = Some(route.operation);
         let now_ms = self.clock.now_ms();
-        let authenticated = self.authenticate(&parts, query_text, &host, route.operation, now_ms).await?;
+        let signed =
+            SignedParts { method: &method, uri: &uri, headers: as_they_came.as_ref().unwrap_or(headers.as_map()) };
+        let authenticated = self.authenticate(signed, &host, route.operation, now_ms).await?;
         let secure = is_secure(connection, &headers)?;
         sse::check_transport(&headers, secure)?;
         let principal = authenticated.principal.clone();
         let framing = framing(&headers, authenticated)?;
         let request = S3Request {
-            method: parts.method,
+            method,
             route,
             headers,
             query,
@@ -144,21 +146,20 @@ impl<O: Operations> S3Service<O> {
         self.operations.call(&mut request).await
     }
 
-    /// Verifies the signature of the request as it came.
     async fn authenticate(
         &self,
-        parts: &Parts,
-        query: &str,
+        signed: SignedParts<'_>,
         host: &str,
         operation: Operation,
         now_ms: u64,
     ) -> Result<Authenticated, S3Error> {
         let mut headers: Vec<(&str, &[u8])> =
-            parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        if !parts.headers.contains_key(header::HOST) {
+            signed.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        if !signed.headers.contains_key(header::HOST) {
             headers.push((header::HOST.as_str(), host.as_bytes()));
         }
-        let request = RequestParts { method: parts.method.as_str(), path: parts.uri.path(), query, headers: &headers };
+        let (path, query) = (signed.uri.path(), signed.uri.query().unwrap_or_default());
+        let request = RequestParts { method: signed.method.as_str(), path, query, headers: &headers };
         self.authenticator.authenticate(&request, operation, now_ms).await
     }
 
@@ -191,11 +192,17 @@ impl<O: Operations> S3Service<O> {
     }
 }
 
+/// What a signature covers, as it came.
+struct SignedParts<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+}
+
 /// The host that the client asked.
-fn host(parts: &Parts) -> String {
-    let header = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = header.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
-    host.unwrap_or_default().to_owned()
+fn host(headers: &HeaderMap, uri: &Uri) -> String {
+    let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    header.or_else(|| uri.authority().map(Authority::as_str)).unwrap_or_default().to_owned()
 }
 
 /// Whether nobody on the way could read the request: TLS here, or at a proxy that is trusted to say so.
