@@ -113,7 +113,7 @@ def test_wrong_root_key_is_refused_and_nothing_is_written(filled, make_server):
 
 
 @pytest.mark.parametrize("damage", [
-    lambda data: b"", lambda data: data[:-1], lambda data: data[:10] + bytes([data[10] ^ 1]) + data[11:], lambda data: b"junk\n",
+    lambda data: b"", lambda data: data[:-2], lambda data: data[:10] + bytes([data[10] ^ 1]) + data[11:], lambda data: b"junk\n",
 ], ids=["empty", "cut", "flipped", "junk"])
 def test_damaged_root_key_is_refused_and_nothing_is_written(filled, damage):
     server, _ = filled
