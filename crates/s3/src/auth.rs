@@ -7,6 +7,7 @@ use coffer_sigv4::{
     AuthError, AuthKind, ChunkChain, CredentialFault, HeaderFault, ParsedAuth, PayloadHash, QueryFault, RequestParts,
     Scope, SecretKey, SigningKey, check_time, parse_authorization, verify,
 };
+use http::{HeaderName, HeaderValue};
 
 use crate::error::S3Error;
 use crate::route::Operation;
@@ -207,10 +208,13 @@ fn refusal(error: AuthError, request: &RequestParts<'_>) -> S3Error {
     }
 }
 
-/// Tells the client the right region, so that it can sign again.
+/// Tells the client the right region, so that it can sign again: in a header as well, for HEAD has no body.
 fn with_region(error: S3Error, fault: &CredentialFault) -> S3Error {
     match fault {
-        CredentialFault::Region { expected, .. } => error.with("Region", expected),
+        CredentialFault::Region { expected, .. } => match HeaderValue::from_str(expected) {
+            Ok(region) => error.with("Region", expected).with_header(BUCKET_REGION, region),
+            Err(_) => error.with("Region", expected),
+        },
         _ => error,
     }
 }
@@ -236,6 +240,7 @@ fn unix_s(now_ms: u64) -> i64 {
 const SERVICE: &str = "s3";
 const GLOBAL_REGION: &str = "us-east-1";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 /// How far a client's clock may be off.
 const MAX_SKEW_S: u32 = 900;

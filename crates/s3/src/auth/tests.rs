@@ -96,6 +96,7 @@ async fn wrong_keys_and_scopes_are_told_apart() {
     ] {
         let error = refused(&sign(&signer, base("UNSIGNED-PAYLOAD")), NOW_MS).await;
         assert_eq!((error.code(), error.element("Region")), (code, region));
+        assert_eq!(error.headers().first().map(|(_, value)| value.to_str().unwrap()), region);
     }
 }
 
