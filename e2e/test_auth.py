@@ -104,7 +104,7 @@ def replaced(head, name, value):
 
 
 @pytest.mark.parametrize("change", [
-    pytest.param(lambda m, t, h, b: ("POST", t, h, b), id="method"),
+    pytest.param(lambda m, t, h, b: ("DELETE", t, h, b), id="method"),
     pytest.param(lambda m, t, h, b: (m, t + "2", h, b), id="path"),
     pytest.param(lambda m, t, h, b: (m, t + "?acl", h, b), id="query"),
     pytest.param(lambda m, t, h, b: (m, t, replaced(h, "x-amz-meta-name", "other"), b), id="header"),

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 import requests
+from conftest import boto_client
 
 from support import errors, sse
 from support.checksums import md5_hex
@@ -24,11 +25,20 @@ def test_put_and_get(client, bucket):
     assert client.send_presigned("GET", client.presign("GET", bucket, "object")).body == BODY
 
 
-def test_urls_of_boto3_work_in_any_http_client(s3_tls, server, bucket):
-    put = s3_tls.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "a b+c/ü"}, ExpiresIn=60)
+def test_urls_of_boto3_work_in_any_http_client(server, bucket):
+    # For other endpoints than Amazon's, boto3 presigns by version 2 unless told otherwise.
+    boto = boto_client(server, tls=True, signature_version="s3v4")
+    put = boto.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "a b+c/ü"}, ExpiresIn=60)
     assert requests.put(put, data=BODY, verify=server.ca_file).status_code == 200
-    get = s3_tls.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "a b+c/ü"}, ExpiresIn=60)
+    get = boto.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "a b+c/ü"}, ExpiresIn=60)
     assert requests.get(get, verify=server.ca_file).content == BODY
+
+
+def test_url_signed_by_version_2_is_refused_in_words(s3_tls, server, bucket):
+    url = s3_tls.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "object"}, ExpiresIn=60)
+    assert "AWSAccessKeyId=" in url
+    answer = requests.get(url, verify=server.ca_file)
+    assert answer.status_code == 400 and "Please use AWS4-HMAC-SHA256." in answer.text
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD"])
