@@ -93,7 +93,8 @@ fn write_checksum(sums: Option<&ObjectSums>, xml: &mut XmlWriter) {
 /// The parts one by one only where they show checksums; else their number alone.
 fn write_parts(count: u32, parts: Option<&[PartInfo]>, marker: u32, max_parts: usize, xml: &mut XmlWriter) {
     xml.element("ObjectParts", |xml| {
-        xml.value("TotalPartsCount", count);
+        // The SDKs call it TotalPartsCount; this is its name on the wire.
+        xml.value("PartsCount", count);
         let Some(parts) = parts else { return };
         let mut after = parts.iter().filter(|part| part.number > marker);
         let page: Vec<_> = after.by_ref().take(max_parts).collect();

@@ -77,6 +77,7 @@ impl StoredHeaders {
         let storage_class = parse_storage_class(headers)?.unwrap_or("STANDARD").to_owned();
         acl::check_object(headers)?;
         refuse_object_lock(headers)?;
+        refuse_append(headers)?;
         Ok(Self {
             metadata: Metadata::parse(headers)?.fields().to_vec(),
             storage_class,
@@ -91,6 +92,12 @@ pub(super) fn refuse_object_lock(headers: &Headers) -> Result<(), S3Error> {
         return Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration"));
     }
     Ok(())
+}
+
+/// An append that went unheard would replace the object by what was to be added to it.
+fn refuse_append(headers: &Headers) -> Result<(), S3Error> {
+    const OFFSET: &str = "x-amz-write-offset-bytes";
+    if headers.contains(OFFSET) { Err(S3Error::not_implemented_header(OFFSET)) } else { Ok(()) }
 }
 
 /// How the store is to seal what is written.
