@@ -7,6 +7,7 @@ import pytest
 
 from support import chunked, errors, wire
 from support.checksums import checksum, content_md5
+from support.client import Client
 from support.errors import expect_error
 from support.signer import UNSIGNED, sha256_hex
 from support.sse import KEY_A, SSE
@@ -83,6 +84,45 @@ def test_body_half_closed_before_its_end_is_incomplete(client, server, bucket):
         except (ConnectionError, wire.http.client.HTTPException):
             pass  # Closing without a word is an answer too.
     expect_nothing_stored(client, bucket)
+
+
+@pytest.fixture(scope="module")
+def impatient(make_server):
+    """A client of a server that waits one second."""
+    client = Client(make_server(environment={"COFFER_REQUEST_IDLE_SECONDS": "1"}).start())
+    assert client.create_bucket("impatient").status == 200
+    yield client
+    client.server.close()
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_body_that_stalls_times_out(impatient, tls):
+    port, context, _ = impatient.address(tls)
+    target, head, _, _ = impatient.signed("PUT", impatient.path("impatient", "object"), {}, {}, sha256_hex(BODY), tls)
+    with wire.connect(port, context, timeout=10) as connection:
+        wire.send_head(connection, "PUT", target, head + [("Content-Length", len(BODY))])
+        connection.sendall(BODY[:1000])
+        expect_error(
+            wire.read_response(connection), 400, "RequestTimeout",
+            "Your socket connection to the server was not read from or written to within the timeout period. "
+            "Idle connections will be closed.")
+        assert connection.recv(1) == b"", "the connection is closed"
+    expect_nothing_stored(impatient, "impatient")
+
+
+@pytest.mark.parametrize("sent", [b"", b"PUT / HT", b"PUT / HTTP/1.1\r\nHost: a\r\nX-"], ids=["nothing", "line", "header"])
+def test_head_that_stalls_is_closed(impatient, sent):
+    with wire.connect(impatient.server.port, timeout=20) as connection:
+        connection.sendall(sent)
+        while connection.recv(4096):
+            pass
+
+
+def test_tls_handshake_that_stalls_is_closed(impatient):
+    with wire.connect(impatient.server.tls_port, timeout=20) as connection:
+        connection.sendall(b"\x16\x03\x01")
+        while connection.recv(4096):
+            pass
 
 
 # aws-chunked framing.
