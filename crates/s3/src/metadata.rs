@@ -132,8 +132,9 @@ fn text(value: &[u8]) -> String {
 }
 
 fn without_aws_chunked(encoding: &str) -> String {
-    let kept = encoding.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"));
-    kept.collect::<Vec<_>>().join(",")
+    // The codings that stay keep the blanks between them: the header is the client's own.
+    let kept = encoding.split(',').filter(|coding| !coding.trim().eq_ignore_ascii_case("aws-chunked"));
+    kept.collect::<Vec<_>>().join(",").trim().to_owned()
 }
 
 const USER_PREFIX: &str = "x-amz-meta-";
@@ -210,6 +211,7 @@ mod tests {
         assert_eq!(encoding("aws-chunked"), None);
         assert_eq!(encoding("gzip, AWS-Chunked").as_deref(), Some("gzip"));
         assert_eq!(encoding("aws-chunked,gzip,br").as_deref(), Some("gzip,br"));
+        assert_eq!(encoding("deflate, aws-chunked, gzip").as_deref(), Some("deflate, gzip"));
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl S3Operations {
         let query = ListQuery::parse(&request.query, "max-keys")?;
         let start_after = request.query.non_empty("start-after");
         let token = request.query.get("continuation-token");
-        let after = match token {
+        let after = match token.filter(|token| !token.is_empty()) {
             Some(token) => Some(decode_token(token).ok_or_else(|| {
                 let message = "The continuation token provided is incorrect";
                 S3Error::invalid_argument(message, "continuation-token", None)
