@@ -79,6 +79,13 @@ impl Store {
             match self.complete_found(bucket, key, &complete, &upload).await {
                 // The upload has ended or a part was replaced meanwhile: look again.
                 Err(StoreError::NoSuchUpload) => {}
+                Err(error @ StoreError::InvalidPart { .. }) => {
+                    // Or is the part gone because the upload has ended meanwhile?
+                    match self.find_upload(bucket, key, complete.upload_id).await {
+                        Err(StoreError::NoSuchUpload) => {}
+                        _ => return Err(error),
+                    }
+                }
                 completed => return completed,
             }
         }

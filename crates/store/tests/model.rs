@@ -351,7 +351,7 @@ impl Walk {
 
 #[tokio::test]
 async fn the_store_does_what_a_map_does() {
-    for seed in 0..6 {
+    for seed in 0..common::rng::seeds(6) {
         let mut walk = Walk::new(seed).await;
         for step in 0..300 {
             eprintln!("seed {seed}, step {step}");

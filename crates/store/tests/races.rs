@@ -120,12 +120,15 @@ async fn a_completion_takes_a_part_that_was_uploaded_again_or_refuses() {
 
 #[tokio::test]
 async fn a_completion_that_loses_to_its_twin_answers_alike_and_one_that_loses_to_an_abort_says_so() {
-    for twin in [true, false] {
+    // The other comes before the parts are looked at, or before the commit.
+    for (call, twin) in
+        [EngineCall::Scan, EngineCall::Commit].into_iter().flat_map(|call| [(call, true), (call, false)])
+    {
         let (world, engine) = World::hooked().await;
         let upload_id = world.create_upload("a", Encryption::SseS3).await;
         let etag = world.part("a", upload_id, 1, b"content", None).await.unwrap();
         let same = etag.clone();
-        before(&world, &engine, EngineCall::Commit, 1, |other| async move {
+        before(&world, &engine, call, 1, |other| async move {
             if twin {
                 other.complete("a", upload_id, &[(1, &same)], None).await.unwrap();
             } else {

@@ -1,4 +1,4 @@
-//! An engine that lets something else happen just before one of its calls: races, made to measure.
+//! An engine that lets others in at its calls: something chosen, just before a chosen call, or whoever is waiting.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,6 +9,8 @@ use bytes::Bytes;
 use coffer_meta::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, MemoryEngine};
 use coffer_testkit::EngineCall;
 
+use super::rng::Rng;
+
 type Action = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A [`MemoryEngine`] with at most one action waiting for its call.
@@ -16,6 +18,7 @@ type Action = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct HookedEngine {
     memory: MemoryEngine,
     hook: Mutex<Option<Hook>>,
+    jitter: Option<Mutex<Rng>>,
 }
 
 struct Hook {
@@ -26,6 +29,11 @@ struct Hook {
 }
 
 impl HookedEngine {
+    /// Has each call wait for up to three turns of the other tasks.
+    pub fn jittery(seed: u64) -> Self {
+        Self { jitter: Some(Mutex::new(Rng::new(seed))), ..Self::default() }
+    }
+
     /// Has `action` run before the `nth` call of this kind from now, the first being 1; that call waits for it.
     pub fn before(&self, call: EngineCall, nth: u64, action: impl Future<Output = ()> + Send + 'static) {
         *self.hook.lock().unwrap() = Some(Hook { call, left: nth - 1, action: Box::pin(action) });
@@ -50,6 +58,10 @@ impl HookedEngine {
         };
         if let Some(action) = action {
             action.await;
+        }
+        let turns = self.jitter.as_ref().map_or(0, |rng| rng.lock().unwrap().below(4));
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -17,7 +17,7 @@ use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::{Direction, Engine, KeyRange, MemoryEngine};
 use coffer_store::{
     Bootstrap, Bucket, BucketName, Clock, CompleteUpload, CompletedPart, CopyObject, CreateUpload, Encryption,
-    FullBody, ObjectKey, PutObject, Settings, Store, StoreError, StoredObject, UploadPart, WantedDigests,
+    FullBody, InstanceId, ObjectKey, PutObject, Settings, Store, StoreError, StoredObject, UploadPart, WantedDigests,
     WriteConditions,
 };
 
@@ -64,11 +64,14 @@ impl World {
     }
 
     pub async fn over(engine: Arc<dyn Engine>, blobs: Arc<dyn BlobStore>) -> Self {
+        Self::with(engine, blobs, settings()).await
+    }
+
+    pub async fn with(engine: Arc<dyn Engine>, blobs: Arc<dyn BlobStore>, settings: Settings) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let root: Arc<dyn RootKeys> = Arc::new(LocalKeyring::create(&dir.path().join("keys/root.key")).unwrap());
         let clock = Arc::new(ManualClock(AtomicU64::new(1_800_000_000_000)));
         let bootstrap = Bootstrap::create(&dir.path().join("data"), &*root).await.unwrap();
-        let settings = settings();
         let store = Store::new(bootstrap, engine.clone(), blobs.clone(), root.clone(), clock.clone(), settings);
         let name = BucketName::for_creation("bucket").unwrap();
         store.create_bucket(&name, "us-east-1").await.unwrap();
@@ -135,7 +138,7 @@ impl World {
         self.store.delete_object(&self.bucket, &key(name), None).await.unwrap();
     }
 
-    pub async fn abort(&self, name: &str, upload_id: coffer_store::InstanceId) -> Result<(), StoreError> {
+    pub async fn abort(&self, name: &str, upload_id: InstanceId) -> Result<(), StoreError> {
         self.store.abort_upload(&self.bucket, &key(name), upload_id).await
     }
 
@@ -194,22 +197,20 @@ impl World {
         self.blobs.list(None, usize::MAX).await.unwrap().len()
     }
 
-    pub async fn create_upload(&self, name: &str, encryption: Encryption<'_>) -> coffer_store::InstanceId {
-        let create = CreateUpload {
-            encryption,
-            headers: vec![("content-type".into(), "text/plain".into())],
-            storage_class: "STANDARD".into(),
-            tags: Vec::new(),
-            algorithm: None,
-            composite: false,
-        };
-        self.store.create_upload(&self.bucket, &key(name), create).await.unwrap().upload_id
+    pub async fn create_upload(&self, name: &str, encryption: Encryption<'_>) -> InstanceId {
+        let upload = self.store.create_upload(&self.bucket, &key(name), plain_upload(encryption)).await;
+        upload.unwrap().upload_id
+    }
+
+    pub async fn try_create_upload(&self, name: &str) -> Result<InstanceId, StoreError> {
+        let create = plain_upload(Encryption::SseS3);
+        Ok(self.store.create_upload(&self.bucket, &key(name), create).await?.upload_id)
     }
 
     pub async fn part(
         &self,
         name: &str,
-        upload_id: coffer_store::InstanceId,
+        upload_id: InstanceId,
         number: u32,
         data: &[u8],
         customer_key: Option<&Key32>,
@@ -222,7 +223,7 @@ impl World {
     pub async fn complete(
         &self,
         name: &str,
-        upload_id: coffer_store::InstanceId,
+        upload_id: InstanceId,
         parts: &[(u32, &str)],
         customer_key: Option<&Key32>,
     ) -> Result<StoredObject, StoreError> {
@@ -246,7 +247,7 @@ impl World {
     }
 }
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings { inline_max: 1000, ..Settings::default() }
 }
 
@@ -270,5 +271,16 @@ pub fn plain_put(encryption: Encryption<'_>) -> PutObject<'_> {
         tags: Vec::new(),
         wanted: WantedDigests::default(),
         conditions: WriteConditions::default(),
+    }
+}
+
+pub fn plain_upload(encryption: Encryption<'_>) -> CreateUpload<'_> {
+    CreateUpload {
+        encryption,
+        headers: vec![("content-type".into(), "text/plain".into())],
+        storage_class: "STANDARD".into(),
+        tags: Vec::new(),
+        algorithm: None,
+        composite: false,
     }
 }

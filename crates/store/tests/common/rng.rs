@@ -1,5 +1,10 @@
 //! Seeded randomness: the same seed gives the same run.
 
+/// How many seeds a test tries: `usually`, or for long runs what `COFFER_TEST_SEEDS` says.
+pub fn seeds(usually: u64) -> u64 {
+    std::env::var("COFFER_TEST_SEEDS").map_or(usually, |seeds| seeds.parse().unwrap())
+}
+
 /// SplitMix64.
 pub struct Rng(u64);
 
