@@ -38,7 +38,7 @@ impl Form {
             if name.eq_ignore_ascii_case("file") {
                 in_file.store(true, Ordering::Relaxed);
                 if let Some(file_name) = part.file_name() {
-                    expand(&mut fields, base_name(file_name));
+                    expand(&mut fields, base_name(file_name), len)?;
                 }
                 let file = FormFile { part: Some(part), parts, in_file, len: 0, allowed_len: 0..=u64::MAX };
                 return Ok(Self { fields, file });
@@ -177,13 +177,22 @@ fn append(fields: &mut Vec<(String, String)>, name: String, value: &str) {
 }
 
 /// Policy and signature are what they are: there is nothing to expand.
-fn expand(fields: &mut [(String, String)], file_name: &str) {
+///
+/// `len` are the bytes of the fields before. What the name of the file adds counts too, before it is added: else some
+/// thousand references to a long name would be hundreds of megabytes, and nobody is authenticated yet.
+fn expand(fields: &mut [(String, String)], file_name: &str, mut len: usize) -> Result<(), S3Error> {
     for (name, value) in fields {
         let fixed = ["policy", "signature", "x-amz-signature"].iter().any(|fixed| name.eq_ignore_ascii_case(fixed));
-        if !fixed && value.contains(FILE_NAME) {
+        let count = if fixed { 0 } else { value.matches(FILE_NAME).count() };
+        len += count * file_name.len();
+        if len > MAX_PRE_DATA_LEN {
+            return Err(S3Error::max_post_pre_data_length_exceeded(MAX_PRE_DATA_LEN));
+        }
+        if count > 0 {
             *value = value.replace(FILE_NAME, file_name);
         }
     }
+    Ok(())
 }
 
 /// Browsers may send a path: only what follows its last slash or backslash is the name.

@@ -176,6 +176,15 @@ async fn what_is_no_form_is_refused() {
 }
 
 #[tokio::test]
+async fn a_file_name_counts_wherever_it_is_put() {
+    let (references, name) = ("${filename}".repeat(100), "n".repeat(10_000));
+    assert!(send(&encode(&[("key", "${filename}"), ("x", &references)], Some("a.txt"), "x")).await.is_ok());
+    assert!(send(&encode(&[("key", "k")], Some(&name), "x")).await.is_ok());
+    let error = refused(&encode(&[("key", "k"), ("x", &references)], Some(&name), "x")).await;
+    assert_eq!(error.code(), "MaxPostPreDataLengthExceeded");
+}
+
+#[tokio::test]
 async fn a_form_must_end_and_have_one_file() {
     let whole = encode(&[("key", "k")], None, "abc");
     for len in 0..whole.len() - 4 {
