@@ -166,7 +166,7 @@ pub enum EngineError {
     /// The disk is full: nothing was changed; reads go on, and writes work again once there is room.
     #[error("no space left for metadata")]
     NoSpace,
-    /// Stored bytes are not what was written: restore from a backup.
+    /// Stored bytes are not what was written: restore from a backup. What does not need them goes on.
     #[error("metadata is damaged: {0}")]
     Damaged(String),
     /// An earlier write failed, so it is unknown what is on disk: restart.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use redb::StorageBackend;
 
 use super::SealedPages;
+use super::catch::throw;
 
 /// Sealed pages as the file of a redb database.
 ///
@@ -19,7 +20,13 @@ impl StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out).inspect_err(|error| self.0.faults().note(error, false))
+        self.0.read(offset, out).inspect_err(|error| {
+            // redb reads what it wrote since the last sync while it holds a lock, which unwinding would poison.
+            if !self.0.is_unsynced(offset, out.len()) {
+                throw(&self.0.faults().log(error));
+            }
+            self.0.faults().note(error, false);
+        })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

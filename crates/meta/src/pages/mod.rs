@@ -4,6 +4,7 @@
 //! every commit, lives in two [`head`] slots that are written in turn.
 
 mod backend;
+mod catch;
 mod disk;
 mod fault;
 mod head;
@@ -15,6 +16,7 @@ pub(crate) mod sim_disk;
 mod tests;
 
 pub(crate) use backend::Backend;
+pub(crate) use catch::catch;
 pub(crate) use disk::FileDisk;
 pub(crate) use fault::{Fault, Faults};
 pub use keys::PageKeys;

@@ -1,6 +1,7 @@
 //! The pages of redb over a disk that holds them sealed.
 
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -30,6 +31,8 @@ pub(crate) struct SealedPages {
     /// Pages from here on have not been written since the file grew: they are zero without a look at the disk.
     /// Every other page must open.
     written_end: AtomicU64,
+    /// Pages written since the last sync.
+    unsynced: Mutex<Vec<Range<u64>>>,
     /// Whether a slot that does not open reads as zeros.
     lenient: AtomicBool,
     faults: Arc<Faults>,
@@ -100,6 +103,7 @@ impl SealedPages {
             slots_per_epoch,
             page_count: AtomicU64::new(page_count),
             written_end: AtomicU64::new(page_count),
+            unsynced: Mutex::default(),
             lenient: AtomicBool::new(false),
             faults: Arc::default(),
         };
@@ -148,6 +152,7 @@ impl SealedPages {
         let page_count = page_count(&*self.disk)?;
         self.page_count.store(page_count, Ordering::Release);
         self.written_end.store(page_count, Ordering::Release);
+        lock(&self.unsynced).clear();
         self.faults.clear();
         Ok(())
     }
@@ -224,10 +229,20 @@ impl SealedPages {
     pub(super) fn sync(&self) -> io::Result<()> {
         let mut front = lock(&self.front);
         if front.changed.is_none() {
-            return self.disk.sync();
+            self.disk.sync()?;
+        } else {
+            let sealer = self.sealer.read().unwrap_or_else(PoisonError::into_inner);
+            self.write_head(&mut front, &sealer)?;
         }
-        let sealer = self.sealer.read().unwrap_or_else(PoisonError::into_inner);
-        self.write_head(&mut front, &sealer)
+        lock(&self.unsynced).clear();
+        Ok(())
+    }
+
+    /// Whether one of the pages that `len` bytes from `offset` touch was written since the last sync.
+    pub(super) fn is_unsynced(&self, offset: u64, len: usize) -> bool {
+        let page_len = PAGE_LEN as u64;
+        let (start, end) = (offset / page_len, (offset + len as u64).div_ceil(page_len));
+        lock(&self.unsynced).iter().any(|written| written.start < end && start < written.end)
     }
 
     /// Fills `out`, whole pages, from page `first`.
@@ -286,6 +301,7 @@ impl SealedPages {
             sealer.key.seal_in_place(&coffer_seal::page_aad(page), run);
         }
         drop(sealer);
+        lock(&self.unsynced).push(first..first + count);
         self.disk.write(slot_offset(first), &slots)?;
         self.written_end.fetch_max(first + count, Ordering::AcqRel);
         Ok(())

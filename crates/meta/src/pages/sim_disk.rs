@@ -82,6 +82,13 @@ impl SimDisk {
         self.sim().live.clone()
     }
 
+    /// Changes a bit of the byte at `offset` behind everybody's back.
+    pub(crate) fn flip(&self, offset: usize) {
+        let mut sim = self.sim();
+        sim.live[offset] ^= 1;
+        sim.durable[offset] ^= 1;
+    }
+
     /// What a power cut leaves; every `seed` is another way for the unsynced writes to end. Of four seeds one keeps
     /// all of them, one most, one half, one few.
     pub(crate) fn after_power_cut(&self, seed: u64) -> Vec<u8> {

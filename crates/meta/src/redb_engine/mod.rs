@@ -1,8 +1,10 @@
 //! The engine of a single server: redb over sealed pages, one writer thread, group commit.
 //!
 //! Commits queue up for the writer thread, which turns all that wait into one transaction and one sync. Readers
-//! share a snapshot of the last commit. What failed and what follows from it is in [`view::Failure`].
+//! share a snapshot of the last commit. A page that cannot be read fails what needs it; what else may fail, and what
+//! follows from it, is in [`view::Failure`].
 
+mod batch;
 mod open;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,20 @@ use redb::{Database, ReadOnlyTable, ReadableDatabase, StorageError};
 
 use super::open::TABLE;
 use crate::engine::{Direction, EngineError, Entry, KeyRange};
-use crate::pages::{Fault, Faults};
+use crate::pages::{Fault, Faults, catch};
+
+/// Runs `work` on redb; the inner error when a page that it needs cannot be read, which leaves redb in order.
+///
+/// A transaction that wrote must be aborted then.
+pub(super) fn reading<T>(work: impl FnOnce() -> Result<T, StorageError>) -> Result<Result<T, Fault>, StorageError> {
+    match catch(work) {
+        Ok(Ok(value)) => Ok(Ok(value)),
+        // The page opens, but is not one that redb can have put there.
+        Ok(Err(StorageError::Corrupted(what))) => Ok(Err(Fault::Damaged(what))),
+        Ok(Err(error)) => Err(error),
+        Err(fault) => Ok(Err(fault)),
+    }
+}
 
 /// The state as of one commit.
 pub(super) struct View(ReadOnlyTable<&'static [u8], &'static [u8]>);
@@ -60,8 +73,9 @@ impl From<Failure> for EngineError {
 
 /// The view that readers share.
 ///
-/// redb serves nothing from a file after its first failed operation. If that was for want of room, the writer opens
-/// the database anew, and readers wait for it; anything else is final.
+/// A page that cannot be read fails the call that needs it and no other. After any other failed operation redb serves
+/// nothing from the file: if that was for want of room, the writer opens the database anew, and readers wait for it;
+/// anything else is final.
 pub(super) struct Views {
     faults: Arc<Faults>,
     state: Mutex<State>,
@@ -118,8 +132,8 @@ impl Views {
     pub(super) fn read<T>(&self, read: impl Fn(&View) -> Result<T, StorageError>) -> Result<T, EngineError> {
         loop {
             let view = self.current()?;
-            let error = match read(&view) {
-                Ok(found) => return Ok(found),
+            let error = match reading(|| read(&view)) {
+                Ok(outcome) => return outcome.map_err(EngineError::from),
                 Err(error) => redb::Error::from(error),
             };
             let mut state = self.lock();

@@ -1,16 +1,17 @@
-//! The writer thread: group commit, checkpoints, and what to do when writing fails.
+//! The writer thread: its queue, checkpoints, and what to do when writing fails.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-use redb::{Database, ReadableTable, Table};
+use redb::Database;
 use tokio::sync::oneshot;
 
-use super::open::{TABLE, open_database};
+use super::batch::{Outcomes, commit_batch};
+use super::open::open_database;
 use super::view::{Failure, View, Views};
 use super::{OpenError, RedbSettings};
-use crate::engine::{Check, Commit, CommitError, EngineError};
-use crate::pages::SealedPages;
+use crate::engine::{Commit, CommitError, EngineError};
+use crate::pages::{Fault, SealedPages, catch};
 
 /// A commit and where its outcome goes.
 pub(super) struct Request {
@@ -28,6 +29,8 @@ pub(super) struct Writer {
     pages: Arc<SealedPages>,
     /// `None` after a failure.
     database: Option<Database>,
+    /// Why commits are refused while reads go on: a page of redb's own bookkeeping cannot be read.
+    read_only: Option<Failure>,
     views: Arc<Views>,
     settings: RedbSettings,
     queue: Receiver<Request>,
@@ -43,7 +46,7 @@ impl Writer {
         settings: RedbSettings,
         queue: Receiver<Request>,
     ) -> Self {
-        Self { pages, database: Some(database), views, settings, queue, checkpoint_due: true }
+        Self { pages, database: Some(database), read_only: None, views, settings, queue, checkpoint_due: true }
     }
 
     /// Serves the queue until its other end is dropped, then closes the file.
@@ -123,35 +126,51 @@ impl Writer {
 
     /// Makes what holds of `batch` durable, in one transaction, and visible to readers.
     fn apply(&mut self, batch: &[Request]) -> Result<Outcomes, Refusal> {
-        if let Some(failure) = self.views.failure() {
+        if let Some(failure) = self.views.failure().or_else(|| self.read_only.clone()) {
             return Err(Refusal::Failed(failure));
         }
         let Some(database) = &self.database else { return Err(Refusal::Failed(stopped())) };
-        match commit_batch(database, batch) {
-            Ok((outcomes, None)) => Ok(outcomes),
-            Ok((outcomes, Some(view))) => {
+        match catch(|| commit_batch(database, batch, self.pages.faults())) {
+            Ok(Ok((outcomes, None))) => Ok(outcomes),
+            Ok(Ok((outcomes, Some(view)))) => {
                 self.views.publish(view);
                 self.checkpoint_due = true;
                 Ok(outcomes)
             }
-            Err(error) => Err(self.recover(&error)),
+            Ok(Err(error)) => Err(self.recover(&error)),
+            Err(fault) => Err(self.end_commits(fault)),
         }
+    }
+
+    /// Refuses commits from now on: one was under way in redb's own tables when it met a page that cannot be read.
+    ///
+    /// The database stays open for the sake of readers, whose view is of the last commit that was acknowledged.
+    fn end_commits(&mut self, fault: Fault) -> Refusal {
+        let failure = match fault {
+            Fault::Damaged(what) => Failure::Damaged(what),
+            Fault::Io(what) => Failure::Poisoned(what),
+            Fault::NoSpace => unreachable!("a read takes no room"),
+        };
+        tracing::error!(?failure, "metadata cannot be written any more");
+        self.read_only = Some(failure.clone());
+        Refusal::Failed(failure)
     }
 
     /// Records the allocator's state on disk, so that a crash before the next commit costs no walk.
     fn checkpoint(&mut self) {
         self.checkpoint_due = false;
         let room = self.pages.available().is_ok_and(|available| available >= self.settings.reserve_bytes);
-        if let (true, Some(database)) = (room, &self.database) {
+        if let (true, None, Some(database)) = (room, &self.read_only, &self.database) {
             let record = || {
                 let mut transaction = database.begin_write()?;
                 transaction.set_quick_repair(true);
                 transaction.commit()?;
                 View::new(database)
             };
-            match record() {
-                Ok(view) => self.views.publish(view),
-                Err(error) => drop(self.recover(&error)),
+            match catch(record) {
+                Ok(Ok(view)) => self.views.publish(view),
+                Ok(Err(error)) => drop(self.recover(&error)),
+                Err(fault) => drop(self.end_commits(fault)),
             }
         }
     }
@@ -190,9 +209,14 @@ impl Writer {
             return Err(failure.into());
         }
         self.views.fail(stopped());
-        match self.database.map(Database::close) {
-            None | Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err(EngineError::Io(std::io::Error::other(error))),
+        let closed = self.database.map_or(Ok(()), Database::close);
+        match (self.read_only, closed) {
+            (Some(failure), _) => Err(failure.into()),
+            (None, Ok(())) => Ok(()),
+            (None, Err(error)) => match self.pages.faults().first() {
+                Some(fault) => Err(fault.into()),
+                None => Err(EngineError::Io(std::io::Error::other(error))),
+            },
         }
     }
 }
@@ -226,46 +250,4 @@ fn stopped() -> Failure {
 
 fn value_bytes(commit: &Commit) -> usize {
     commit.writes.iter().filter_map(|write| write.value.as_ref()).map(|value| value.len()).sum()
-}
-
-type Outcomes = Vec<Result<(), CommitError>>;
-
-/// Applies the commits in order, each to the state the ones before it left. The view is of the new state, if any.
-fn commit_batch(database: &Database, batch: &[Request]) -> Result<(Outcomes, Option<View>), redb::Error> {
-    let transaction = database.begin_write()?;
-    let mut outcomes = Vec::with_capacity(batch.len());
-    let mut changed = false;
-    {
-        let mut table = transaction.open_table(TABLE)?;
-        for Request { commit, .. } in batch {
-            if let Some(check) = first_failed(&table, &commit.checks)? {
-                outcomes.push(Err(CommitError::Conflict(check)));
-                continue;
-            }
-            for write in &commit.writes {
-                match &write.value {
-                    Some(value) => drop(table.insert(&write.key[..], &value[..])?),
-                    None => drop(table.remove(&write.key[..])?),
-                }
-                changed = true;
-            }
-            outcomes.push(Ok(()));
-        }
-    }
-    if !changed {
-        transaction.abort()?;
-        return Ok((outcomes, None));
-    }
-    transaction.commit()?;
-    Ok((outcomes, Some(View::new(database)?)))
-}
-
-fn first_failed(table: &Table<'_, &[u8], &[u8]>, checks: &[Check]) -> Result<Option<usize>, redb::StorageError> {
-    for (index, check) in checks.iter().enumerate() {
-        let value = table.get(&check.key[..])?;
-        if value.as_ref().map(|value| value.value()) != check.expected.as_deref() {
-            return Ok(Some(index));
-        }
-    }
-    Ok(None)
 }

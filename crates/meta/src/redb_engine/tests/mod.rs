@@ -1,5 +1,6 @@
 mod crash;
 mod damage;
+mod damaged_page;
 mod file;
 mod full_disk;
 
