@@ -235,7 +235,7 @@ async fn everything_opens_in_a_new_process() {
     let ssec = customer_key(3);
     world.put("s", &pattern(5000), Encryption::SseS3).await;
     world.put("c", &pattern(300), Encryption::SseC(&ssec)).await;
-    let store = world.restarted().await;
+    let store = world.restarted();
     store.resume_ended_uploads().await.unwrap();
     store.resume_bucket_deletions().await.unwrap();
     let bucket = store.bucket(world.bucket.name()).await.unwrap();

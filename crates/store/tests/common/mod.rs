@@ -7,8 +7,8 @@ pub mod hooks;
 pub mod rng;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use coffer_blob::{BlobStore, MemoryBlobs};
@@ -48,8 +48,7 @@ pub struct World {
     pub blobs: Arc<dyn BlobStore>,
     pub clock: Arc<ManualClock>,
     pub bucket: Bucket,
-    dir: Arc<tempfile::TempDir>,
-    root: Arc<dyn RootKeys>,
+    metadata_key: Arc<Key32>,
 }
 
 impl World {
@@ -68,15 +67,14 @@ impl World {
     }
 
     pub async fn with(engine: Arc<dyn Engine>, blobs: Arc<dyn BlobStore>, settings: Settings) -> Self {
-        let dir = Arc::new(tempfile::tempdir().unwrap());
-        let root: Arc<dyn RootKeys> = Arc::new(LocalKeyring::create(&dir.path().join("keys/root.key")).unwrap());
         let clock = Arc::new(ManualClock(AtomicU64::new(1_800_000_000_000)));
-        let bootstrap = Bootstrap::create(&dir.path().join("data"), &*root).await.unwrap();
-        let store = Store::new(bootstrap, engine.clone(), blobs.clone(), root.clone(), clock.clone(), settings);
+        let metadata_key = Arc::new(Key32::generate());
+        let (stored, blob_store) = (engine.clone(), blobs.clone());
+        let store = Store::new(bootstrap(&metadata_key), stored, blob_store, root_keys(), clock.clone(), settings);
         let name = BucketName::for_creation("bucket").unwrap();
         store.create_bucket(&name, "us-east-1").await.unwrap();
         let bucket = store.bucket(&name).await.unwrap();
-        Self { store, engine, blobs, clock, bucket, dir, root }
+        Self { store, engine, blobs, clock, bucket, metadata_key }
     }
 
     /// The same world seen through another handle of a bucket.
@@ -85,15 +83,14 @@ impl World {
     }
 
     /// The same engine and blobs in a new process.
-    pub async fn restarted(&self) -> Store {
-        let bootstrap = Bootstrap::open(&self.dir.path().join("data"), &*self.root).await.unwrap();
-        let settings = settings();
-        Store::new(bootstrap, self.engine.clone(), self.blobs.clone(), self.root.clone(), self.clock.clone(), settings)
+    pub fn restarted(&self) -> Store {
+        let (engine, blobs) = (self.engine.clone(), self.blobs.clone());
+        Store::new(bootstrap(&self.metadata_key), engine, blobs, root_keys(), self.clock.clone(), settings())
     }
 
     /// The same engine and blobs in a new process, which has cleared away what the old one left half-done.
     pub async fn after_crash(&self) -> Self {
-        let store = self.restarted().await;
+        let store = self.restarted();
         store.resume_ended_uploads().await.unwrap();
         store.resume_bucket_deletions().await.unwrap();
         store.collect_orphans().await.unwrap();
@@ -107,12 +104,21 @@ impl World {
         self.store.collect_garbage().await.unwrap()
     }
 
+    /// The keys of all rows of a table.
+    pub async fn row_keys(&self, table: char) -> Vec<Bytes> {
+        let range = KeyRange::prefix(table.to_string().as_bytes());
+        let rows = self.engine.scan(range, usize::MAX, Direction::Forward).await.unwrap();
+        rows.into_iter().map(|row| row.key).collect()
+    }
+
     /// How many rows each table has, by its letter.
     pub async fn rows(&self) -> BTreeMap<char, usize> {
-        let all = self.engine.scan(KeyRange::prefix(b""), usize::MAX, Direction::Forward).await.unwrap();
         let mut rows = BTreeMap::new();
-        for entry in all {
-            *rows.entry(char::from(entry.key[0])).or_default() += 1;
+        for table in 'A'..='Z' {
+            match self.row_keys(table).await.len() {
+                0 => {}
+                len => drop(rows.insert(table, len)),
+            }
         }
         rows
     }
@@ -125,13 +131,18 @@ impl World {
         assert_eq!(self.blob_count().await, 0, "blobs are left: {context}");
     }
 
-    /// There is one blob for each reference and one reference for each blob.
+    /// There is one blob for each reference and one reference for each blob, and no part without its upload.
     pub async fn assert_no_leak(&self, context: &str) {
         self.collect().await;
         let rows = self.rows().await;
         assert_eq!(rows.get(&'G'), None, "garbage waits: {context}");
         assert_eq!(rows.get(&'X'), None, "ended uploads wait: {context}");
         assert_eq!(self.blob_count().await, rows.get(&'R').copied().unwrap_or(0), "{context}");
+        let uploads = self.row_keys('U').await;
+        for part in self.row_keys('P').await {
+            let upload_id = &part[17..33];
+            assert!(uploads.iter().any(|upload| upload.ends_with(upload_id)), "a part without upload: {context}");
+        }
     }
 
     pub async fn delete(&self, name: &str) {
@@ -247,6 +258,21 @@ impl World {
     }
 }
 
+fn bootstrap(metadata_key: &Key32) -> Bootstrap {
+    let metadata_key = Key32::from_slice(metadata_key.expose()).unwrap();
+    Bootstrap { store_id: [0; 16], metadata_key, generation: 1 }
+}
+
+/// One keyring for all worlds: to make one takes several syncs.
+pub fn root_keys() -> Arc<dyn RootKeys> {
+    static KEYRING: OnceLock<Arc<LocalKeyring>> = OnceLock::new();
+    let keyring = KEYRING.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        Arc::new(LocalKeyring::create(&dir.path().join("root.key")).unwrap())
+    });
+    keyring.clone()
+}
+
 pub fn settings() -> Settings {
     Settings { inline_max: 1000, ..Settings::default() }
 }
@@ -259,8 +285,12 @@ pub fn customer_key(byte: u8) -> Key32 {
     Key32::from_slice(&[byte; 32]).unwrap()
 }
 
+/// The first `len` bytes of an endless pattern.
 pub fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 + (i >> 8) * 13 + (i >> 16) * 29) as u8).collect()
+    static PATTERN: OnceLock<Vec<u8>> = OnceLock::new();
+    let pattern =
+        PATTERN.get_or_init(|| (0..11 << 20).map(|i| (i * 7 + (i >> 8) * 13 + (i >> 16) * 29) as u8).collect());
+    pattern[..len].to_vec()
 }
 
 pub fn plain_put(encryption: Encryption<'_>) -> PutObject<'_> {
