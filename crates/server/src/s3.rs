@@ -21,8 +21,8 @@ use crate::credentials::Root;
 use crate::data::Data;
 use crate::listen::{Answer, Client, Handler};
 
-/// The account that everything belongs to: there is one.
-const ROOT_ARN: &str = "arn:aws:iam::000000000000:root";
+/// The account that everything belongs to: there is one. It is what `x-amz-expected-bucket-owner` must name.
+const ACCOUNT_ID: &str = "000000000000";
 
 /// S3 over HTTP, for the listeners.
 pub(crate) struct S3 {
@@ -34,14 +34,18 @@ impl S3 {
     /// S3 over the store of `data`, for its root credentials.
     pub(crate) fn new(settings: &Settings, data: &Data, root: &Root) -> Self {
         let store = data.store.clone();
-        let operations = OperationSettings { region: settings.region.clone(), owner_id: owner_id(store.id()) };
+        let operations = OperationSettings {
+            region: settings.region.clone(),
+            owner_id: owner_id(store.id()),
+            account_id: ACCOUNT_ID.to_owned(),
+        };
         let service = ServiceSettings {
             region: settings.region.clone(),
             domains: settings.domain.clone(),
             idle: Duration::from_secs(settings.request_idle_seconds),
         };
         let secret = SecretKey::new(root.credentials.expose_secret().to_owned());
-        let identity = Identity::new(root.credentials.access_key.clone(), ROOT_ARN.to_owned(), secret);
+        let identity = Identity::new(root.credentials.access_key.clone(), root_arn(), secret);
         let credentials = Arc::new(RootOnly(Arc::new(identity)));
         let operations = S3Operations::new(store, operations);
         Self {
@@ -60,6 +64,11 @@ impl Handler for S3 {
         let answer = self.service.handle(request, connection).await;
         Answer { operation: answer.operation, response: answer.response }
     }
+}
+
+/// Who the root access key belongs to, as error messages name it.
+fn root_arn() -> String {
+    format!("arn:aws:iam::{ACCOUNT_ID}:root")
 }
 
 /// The canonical user ID of the owner: one for each store, and telling nothing.
@@ -84,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_root_access_key_is_known() {
-        let identity = Identity::new("ROOT".to_owned(), ROOT_ARN.to_owned(), SecretKey::new("secret"));
+        let identity = Identity::new("ROOT".to_owned(), root_arn(), SecretKey::new("secret"));
         let root_only = RootOnly(Arc::new(identity));
         for (access_key, known) in [("ROOT", true), ("root", false), ("ROOT ", false), ("", false)] {
             let identity = root_only.identity(access_key).await.ok().unwrap();

@@ -81,15 +81,6 @@ impl S3Error {
             .with_header(header::ALLOW, HeaderValue::try_from(allow).expect("method names are a valid header value"))
     }
 
-    /// CORS preflight of a bucket without CORS rules.
-    #[must_use]
-    pub fn cors_not_enabled(method: &str, resource_type: &str) -> Self {
-        let message = "CORSResponse: CORS is not enabled for this bucket.";
-        Self::new(StatusCode::FORBIDDEN, "AccessForbidden", message)
-            .with("Method", method)
-            .with("ResourceType", resource_type)
-    }
-
     /// A precondition does not hold; `condition` is the header or the rule that failed.
     #[must_use]
     pub fn precondition_failed(condition: &str) -> Self {

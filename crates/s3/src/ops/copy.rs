@@ -7,7 +7,7 @@ use super::get::write_encryption;
 use super::put::{applied, customer_key, refuse_object_lock};
 use super::store_error::{KeyRole, Subject};
 use super::tagging::parse_tagging_header;
-use super::{CustomerKeyOption as _, S3Operations, UsableKey, acl, algorithms, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, UsableKey, acl, algorithms, owner, write_conditions};
 use crate::checksum::parse_checksum_algorithm;
 use crate::conditional::{ReadConditions, WriteCondition};
 use crate::copy_source::CopySource;
@@ -40,7 +40,7 @@ impl S3Operations {
         let algorithm = parse_checksum_algorithm(&request.headers)?.map(algorithms::stored);
 
         let usable = source_key.usable();
-        let reader = self.copy_reader(&source, usable.as_ref(), &conditions).await?;
+        let reader = self.copy_reader(&request.headers, &source, usable.as_ref(), &conditions).await?;
         let onto_itself = source.bucket == request.bucket_name() && source.key == key.as_str();
         let changes_something = replace
             || request.headers.contains("x-amz-storage-class")
@@ -77,6 +77,7 @@ impl S3Operations {
     /// Finds the source of a copy, with its key, and checks the conditions on it.
     pub(super) async fn copy_reader<'k>(
         &self,
+        headers: &Headers,
         source: &CopySource,
         customer_key: Option<&'k UsableKey<'_>>,
         conditions: &ReadConditions,
@@ -88,6 +89,7 @@ impl S3Operations {
             ..Subject::default()
         };
         let bucket = self.source_bucket(source, &subject).await?;
+        self.check_owner(headers, owner::OF_SOURCE)?;
         super::check_version_id(source.version_id.as_deref(), &source.key)?;
         let key = ObjectKey::new(source.key.as_str()).map_err(|_| S3Error::no_such_key(&source.key))?;
         let found = self.store.get_object(&bucket, &key, customer_key.map(|key| &**key)).await;

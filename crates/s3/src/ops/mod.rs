@@ -14,8 +14,10 @@ mod copy;
 mod delete;
 mod get;
 mod listing;
+mod owner;
 mod parts;
 mod post;
+mod preflight;
 mod put;
 mod store_error;
 mod tagging;
@@ -48,6 +50,8 @@ pub struct OperationSettings {
     pub region: String,
     /// The canonical user id of the owner of everything: 64 hexadecimal digits.
     pub owner_id: String,
+    /// The account of the owner of everything: 12 digits.
+    pub account_id: String,
 }
 
 /// The operations of S3 over a store.
@@ -67,7 +71,9 @@ impl S3Operations {
     async fn bucket(&self, request: &S3Request) -> Result<Bucket, S3Error> {
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         let name = BucketName::for_lookup(subject.bucket).ok_or_else(|| S3Error::no_such_bucket(subject.bucket))?;
-        self.store.bucket(&name).await.map_err(|error| subject.error(error))
+        let bucket = self.store.bucket(&name).await.map_err(|error| subject.error(error))?;
+        self.check_owner(&request.headers, owner::OF_BUCKET)?;
+        Ok(bucket)
     }
 
     /// C-BLOCK: refuses a write that names a customer key, sound or not, to a bucket that blocks them.
@@ -123,7 +129,11 @@ impl S3Operations {
 #[async_trait]
 impl Operations for S3Operations {
     async fn call(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
+        if request.route.operation == Operation::PreflightObject {
+            return Err(preflight::refusal(request));
+        }
         Self::authorize(request)?;
+        refuse_version(request)?;
         match request.route.operation {
             Operation::ListBuckets => self.list_buckets(request).await,
             Operation::CreateBucket => self.create_bucket(request).await,
@@ -157,10 +167,36 @@ impl Operations for S3Operations {
     }
 }
 
+/// Refuses `versionId` where a new version is made: it would not be that one.
+fn refuse_version(request: &S3Request) -> Result<(), S3Error> {
+    let makes_version = matches!(
+        request.route.operation,
+        Operation::PutObject
+            | Operation::CopyObject
+            | Operation::CreateMultipartUpload
+            | Operation::UploadPart
+            | Operation::UploadPartCopy
+            | Operation::CompleteMultipartUpload
+            | Operation::AbortMultipartUpload
+            | Operation::ListParts
+    );
+    match request.query.get("versionId").filter(|_| makes_version) {
+        None => Ok(()),
+        Some(id) => {
+            let message = "This operation does not accept a version-id.";
+            Err(S3Error::invalid_argument(message, "versionId", Some(id)))
+        }
+    }
+}
+
 /// Refuses a version that is not there: an object has no version but `null`.
 fn check_version_id(version_id: Option<&str>, key: &str) -> Result<(), S3Error> {
     match version_id {
         None | Some("null") => Ok(()),
+        Some("") => {
+            let message = "Version id cannot be the empty string";
+            Err(S3Error::invalid_argument(message, "versionId", Some("")))
+        }
         Some(id) if InstanceId::parse(id).is_some() => Err(S3Error::no_such_version(key, id)),
         Some(id) => Err(S3Error::invalid_argument("Invalid version id specified", "versionId", Some(id))),
     }

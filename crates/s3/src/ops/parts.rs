@@ -71,7 +71,7 @@ impl S3Operations {
         let upload = self.upload(request, &bucket, &key, customer_key.as_ref()).await?;
 
         let source_usable = source_key.usable();
-        let reader = self.copy_reader(&source, source_usable.as_ref(), &conditions).await?;
+        let reader = self.copy_reader(&request.headers, &source, source_usable.as_ref(), &conditions).await?;
         let size = reader.info().size;
         let range = match range {
             Some(range) => copied_range(range, size)?,
