@@ -59,7 +59,7 @@ impl Walk {
     }
 
     fn name(&mut self) -> &'static str {
-        *self.rng.pick::<&str>(&NAMES)
+        self.rng.pick::<&str>(&NAMES)
     }
 
     fn lock(&mut self) -> Option<u8> {
