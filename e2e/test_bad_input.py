@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import time
 
 import pytest
 
@@ -108,6 +109,26 @@ def test_body_that_stalls_times_out(impatient, tls):
             "Idle connections will be closed.")
         assert connection.recv(1) == b"", "the connection is closed"
     expect_nothing_stored(impatient, "impatient")
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
+def test_slow_reader_that_makes_progress_is_served(impatient, tls):
+    body = BODY * 256
+    assert impatient.put("impatient", "large", body).status == 200
+    port, context, _ = impatient.address(tls)
+    target, head, _, _ = impatient.signed("GET", impatient.path("impatient", "large"), {}, {}, sha256_hex(b""), tls)
+    with wire.connect(port, context, timeout=10) as connection:
+        # Else the client's own system would read on while the client does not.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        wire.send_head(connection, "GET", target, head)
+        answer = wire.http.client.HTTPResponse(connection)
+        answer.begin()
+        received = b""
+        for _ in range(15):
+            received += answer.read(64 << 10)
+            time.sleep(0.2)
+        assert received + answer.read() == body
+    assert impatient.delete("impatient", "large").status == 204
 
 
 @pytest.mark.parametrize("sent", [b"", b"PUT / HT", b"PUT / HTTP/1.1\r\nHost: a\r\nX-"], ids=["nothing", "line", "header"])

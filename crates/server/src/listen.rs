@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,6 +30,9 @@ use crate::tls::Tls;
 
 /// The most bytes that a connection reads ahead, and holds back before it writes.
 const BUFFER_LEN: usize = 64 * 1024;
+/// The most bytes that the system holds back unsent. Left alone it takes megabytes and asks for more only when a third
+/// of them is gone: a client that reads steadily but slowly would seem to have stopped.
+const MAX_UNSENT_LEN: u32 = 128 * 1024;
 /// The most bytes of a request's head: the longest key percent-encoded, and metadata, several times over.
 const MAX_HEAD_LEN: usize = 32 * 1024;
 /// The most header fields of a request. S3's 2 KiB of user metadata may be some hundreds of short ones.
@@ -160,6 +164,7 @@ async fn converse<H: Handler>(
 ) {
     // Small answers must not wait for more (RFC 896); a socket that cannot do it still works.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_LEN);
     let client = Client { peer, tls: tls.is_some() };
     let Some(tls) = tls else {
         return speak_http(stream, client, handler, shared, shutdown).await;
