@@ -86,6 +86,10 @@ streaming!(
     Sha256, SHA256, 32
 );
 streaming!(
+    /// SHA-512 in pieces.
+    Sha512, SHA512, 64
+);
+streaming!(
     /// SHA-1 in pieces: a checksum of the S3 API, never security.
     Sha1, SHA1_FOR_LEGACY_USE_ONLY, 20
 );

@@ -19,6 +19,16 @@ pub enum ChecksumAlgorithm {
     Sha1,
     /// SHA-256, 32 bytes.
     Sha256,
+    /// SHA-512, 64 bytes.
+    Sha512,
+    /// MD5, 16 bytes.
+    Md5,
+    /// XXH64, 8 bytes.
+    XxHash64,
+    /// XXH3 with 64 bits, 8 bytes.
+    XxHash3,
+    /// XXH3 with 128 bits, 16 bytes.
+    XxHash128,
 }
 
 /// What a checksum of a multipart object is of.
@@ -32,7 +42,18 @@ pub enum ChecksumType {
 
 impl ChecksumAlgorithm {
     /// Every algorithm, in the order S3 lists them.
-    pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
+    pub const ALL: [Self; 10] = [
+        Self::Crc32,
+        Self::Crc32c,
+        Self::Crc64Nvme,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha512,
+        Self::Md5,
+        Self::XxHash64,
+        Self::XxHash3,
+        Self::XxHash128,
+    ];
 
     /// The name as in `x-amz-checksum-algorithm` and in XML: `CRC32C`.
     #[must_use]
@@ -43,6 +64,11 @@ impl ChecksumAlgorithm {
             Self::Crc64Nvme => "CRC64NVME",
             Self::Sha1 => "SHA1",
             Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+            Self::Md5 => "MD5",
+            Self::XxHash64 => "XXHASH64",
+            Self::XxHash3 => "XXHASH3",
+            Self::XxHash128 => "XXHASH128",
         }
     }
 
@@ -55,6 +81,11 @@ impl ChecksumAlgorithm {
             Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
             Self::Sha1 => "x-amz-checksum-sha1",
             Self::Sha256 => "x-amz-checksum-sha256",
+            Self::Sha512 => "x-amz-checksum-sha512",
+            Self::Md5 => "x-amz-checksum-md5",
+            Self::XxHash64 => "x-amz-checksum-xxhash64",
+            Self::XxHash3 => "x-amz-checksum-xxhash3",
+            Self::XxHash128 => "x-amz-checksum-xxhash128",
         }
     }
 
@@ -73,6 +104,11 @@ impl ChecksumAlgorithm {
             Self::Crc64Nvme => "ChecksumCRC64NVME",
             Self::Sha1 => "ChecksumSHA1",
             Self::Sha256 => "ChecksumSHA256",
+            Self::Sha512 => "ChecksumSHA512",
+            Self::Md5 => "ChecksumMD5",
+            Self::XxHash64 => "ChecksumXXHASH64",
+            Self::XxHash3 => "ChecksumXXHASH3",
+            Self::XxHash128 => "ChecksumXXHASH128",
         }
     }
 
@@ -81,9 +117,11 @@ impl ChecksumAlgorithm {
     pub const fn digest_len(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
-            Self::Crc64Nvme => 8,
+            Self::Crc64Nvme | Self::XxHash64 | Self::XxHash3 => 8,
+            Self::Md5 | Self::XxHash128 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
+            Self::Sha512 => 64,
         }
     }
 
@@ -245,7 +283,7 @@ fn announced_trailer(headers: &Headers) -> Result<Option<ChecksumAlgorithm>, S3E
 /// # Errors
 /// I-CKA, I-CKTA, I-CKC.
 pub fn parse_upload_checksum(headers: &Headers) -> Result<Option<(ChecksumAlgorithm, ChecksumType)>, S3Error> {
-    use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+    use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme};
     let checksum_type = ChecksumType::from_headers(headers)?;
     let Some(algorithm) = parse_checksum_algorithm(headers)? else {
         return match checksum_type {
@@ -254,12 +292,13 @@ pub fn parse_upload_checksum(headers: &Headers) -> Result<Option<(ChecksumAlgori
         };
     };
     let refuse = |ty: ChecksumType| Err(S3Error::checksum_type_not_for_algorithm(ty.name(), algorithm.lower_name()));
+    // Only a CRC of the whole follows from those of the parts, and S3 has CRC64NVME of the whole alone.
     match (algorithm, checksum_type) {
         (Crc64Nvme, Some(ChecksumType::Composite)) => refuse(ChecksumType::Composite),
-        (Sha1 | Sha256, Some(ChecksumType::FullObject)) => refuse(ChecksumType::FullObject),
         (Crc64Nvme, None) => Ok(Some((algorithm, ChecksumType::FullObject))),
-        (Crc32 | Crc32c | Sha1 | Sha256, None) => Ok(Some((algorithm, ChecksumType::Composite))),
-        (_, Some(checksum_type)) => Ok(Some((algorithm, checksum_type))),
+        (Crc64Nvme | Crc32 | Crc32c, Some(checksum_type)) => Ok(Some((algorithm, checksum_type))),
+        (_, Some(ChecksumType::FullObject)) => refuse(ChecksumType::FullObject),
+        (_, Some(ChecksumType::Composite) | None) => Ok(Some((algorithm, ChecksumType::Composite))),
     }
 }
 
@@ -389,8 +428,8 @@ mod tests {
 
     #[test]
     fn an_algorithm_we_do_not_compute_is_refused_not_ignored() {
-        let error = parse(&[("x-amz-checksum-xxhash64", "AAAAAAAAAAA=")]).unwrap_err();
-        assert_eq!((error.code(), error.element("Header")), ("NotImplemented", Some("x-amz-checksum-xxhash64")));
+        let error = parse(&[("x-amz-checksum-blake3", "AAAAAAAAAAA=")]).unwrap_err();
+        assert_eq!((error.code(), error.element("Header")), ("NotImplemented", Some("x-amz-checksum-blake3")));
     }
 
     #[test]
@@ -422,6 +461,8 @@ mod tests {
         assert_eq!(parse("CRC32", "FULL_OBJECT").unwrap(), Some((Crc32, FullObject)));
         assert_eq!(parse("CRC64NVME", "").unwrap(), Some((Crc64Nvme, FullObject)));
         assert_eq!(parse("sha256", "").unwrap(), Some((Sha256, Composite)));
+        assert_eq!(parse("XXHASH3", "").unwrap(), Some((ChecksumAlgorithm::XxHash3, Composite)));
+        assert!(parse("XXHASH3", "FULL_OBJECT").is_err());
         assert!(
             message(parse("CRC64NVME", "COMPOSITE"))
                 .contains("The COMPOSITE checksum type cannot be used with the crc64nvme checksum algorithm.")
@@ -429,7 +470,7 @@ mod tests {
         assert!(
             message(parse("SHA1", "FULL_OBJECT")).contains("FULL_OBJECT checksum type cannot be used with the sha1")
         );
-        assert!(message(parse("MD5", "")).contains("[CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"));
+        assert!(message(parse("ROT13", "")).contains("[CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XX"));
         assert!(parse("CRC32", "HALF").is_err());
         assert!(
             message(parse_upload_checksum(&headers(&[("x-amz-checksum-type", "COMPOSITE")])))

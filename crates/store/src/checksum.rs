@@ -1,8 +1,10 @@
 //! Checksums and MD5 of what clients send, computed as it streams by.
 
-use coffer_crypto::{Md5, Sha1, Sha256};
+use coffer_crypto::{Md5, Sha1, Sha256, Sha512};
 use coffer_seal::{ChecksumAlgorithm, Checksums};
 use crc_fast::CrcAlgorithm;
+use xxhash_rust::xxh3::Xxh3Default;
+use xxhash_rust::xxh64::Xxh64;
 
 /// What was computed over a body.
 #[derive(Clone, Default)]
@@ -21,15 +23,20 @@ pub struct Hasher {
 
 enum Sum {
     Crc(Box<crc_fast::Digest>, usize),
+    Md5(Md5),
     Sha1(Sha1),
     Sha256(Sha256),
+    Sha512(Sha512),
+    XxHash64(Xxh64),
+    XxHash3(Box<Xxh3Default>),
+    XxHash128(Box<Xxh3Default>),
 }
 
 impl Hasher {
-    /// Starts the hashes: MD5 if asked for, and each of `algorithms` that [`is_supported`].
+    /// Starts the hashes: MD5 if asked for, and each of `algorithms`.
     #[must_use]
     pub fn new(md5: bool, algorithms: &[ChecksumAlgorithm]) -> Self {
-        let sums = algorithms.iter().filter_map(|&algorithm| Some((algorithm, Sum::new(algorithm)?))).collect();
+        let sums = algorithms.iter().map(|&algorithm| (algorithm, Sum::new(algorithm))).collect();
         Self { md5: md5.then(Md5::default), sums }
     }
 
@@ -41,8 +48,12 @@ impl Hasher {
         for (_, sum) in &mut self.sums {
             match sum {
                 Sum::Crc(crc, _) => crc.update(data),
+                Sum::Md5(hash) => hash.update(data),
                 Sum::Sha1(hash) => hash.update(data),
                 Sum::Sha256(hash) => hash.update(data),
+                Sum::Sha512(hash) => hash.update(data),
+                Sum::XxHash64(hash) => hash.update(data),
+                Sum::XxHash3(hash) | Sum::XxHash128(hash) => hash.update(data),
             }
         }
     }
@@ -54,8 +65,13 @@ impl Hasher {
         for (algorithm, sum) in self.sums {
             let value = match sum {
                 Sum::Crc(crc, len) => crc.finalize().to_be_bytes()[8 - len..].to_vec(),
+                Sum::Md5(hash) => hash.finish().to_vec(),
                 Sum::Sha1(hash) => hash.finish().to_vec(),
                 Sum::Sha256(hash) => hash.finish().to_vec(),
+                Sum::Sha512(hash) => hash.finish().to_vec(),
+                Sum::XxHash64(hash) => hash.digest().to_be_bytes().to_vec(),
+                Sum::XxHash3(hash) => hash.digest().to_be_bytes().to_vec(),
+                Sum::XxHash128(hash) => hash.digest128().to_be_bytes().to_vec(),
             };
             checksums.insert(algorithm, value);
         }
@@ -64,38 +80,23 @@ impl Hasher {
 }
 
 impl Sum {
-    fn new(algorithm: ChecksumAlgorithm) -> Option<Self> {
+    fn new(algorithm: ChecksumAlgorithm) -> Self {
         if let Some((crc, len)) = crc_of(algorithm) {
-            return Some(Self::Crc(Box::new(crc_fast::Digest::new(crc)), len));
+            return Self::Crc(Box::new(crc_fast::Digest::new(crc)), len);
         }
         match algorithm {
-            ChecksumAlgorithm::Sha1 => Some(Self::Sha1(Sha1::default())),
-            ChecksumAlgorithm::Sha256 => Some(Self::Sha256(Sha256::default())),
-            _ => None,
+            ChecksumAlgorithm::Sha1 => Self::Sha1(Sha1::default()),
+            ChecksumAlgorithm::Sha256 => Self::Sha256(Sha256::default()),
+            ChecksumAlgorithm::Sha512 => Self::Sha512(Sha512::default()),
+            ChecksumAlgorithm::Md5 => Self::Md5(Md5::default()),
+            ChecksumAlgorithm::XxHash64 => Self::XxHash64(Xxh64::new(0)),
+            ChecksumAlgorithm::XxHash3 => Self::XxHash3(Box::default()),
+            ChecksumAlgorithm::XxHash128 => Self::XxHash128(Box::default()),
+            ChecksumAlgorithm::Crc32 | ChecksumAlgorithm::Crc32c | ChecksumAlgorithm::Crc64Nvme => {
+                unreachable!("the CRCs are above")
+            }
         }
     }
-}
-
-/// Whether the store can compute checksums of this kind.
-#[must_use]
-pub fn is_supported(algorithm: ChecksumAlgorithm) -> bool {
-    Sum::new(algorithm).is_some()
-}
-
-/// Bytes in a checksum of this kind; `None` if it is not supported.
-#[must_use]
-pub fn checksum_len(algorithm: ChecksumAlgorithm) -> Option<usize> {
-    match algorithm {
-        ChecksumAlgorithm::Sha1 => Some(20),
-        ChecksumAlgorithm::Sha256 => Some(32),
-        crc => crc_of(crc).map(|(_, len)| len),
-    }
-}
-
-/// Whether the checksum of a whole can be computed from those of its parts.
-#[must_use]
-pub fn is_linear(algorithm: ChecksumAlgorithm) -> bool {
-    crc_of(algorithm).is_some()
 }
 
 fn crc_of(algorithm: ChecksumAlgorithm) -> Option<(CrcAlgorithm, usize)> {
@@ -155,6 +156,10 @@ mod tests {
         check(ChecksumAlgorithm::Crc32c, "e3069283");
         check(ChecksumAlgorithm::Crc64Nvme, "ae8b14860a799888");
         check(ChecksumAlgorithm::Sha1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441");
+        check(ChecksumAlgorithm::Md5, "25f9e794323b453885f5181f1b624d0b");
+        check(ChecksumAlgorithm::XxHash64, "8cb841db40e6ae83");
+        check(ChecksumAlgorithm::XxHash3, "72dcb18b67a17dff");
+        check(ChecksumAlgorithm::XxHash128, "33119477ede5dcd5e9716427681d5860");
     }
 
     #[test]

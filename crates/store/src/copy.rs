@@ -7,7 +7,6 @@ use coffer_seal::{ChecksumAlgorithm, SumsType};
 
 use crate::body::{Body, WantedDigests};
 use crate::bucket::Bucket;
-use crate::checksum;
 use crate::error::{BodyError, StoreError};
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::WriteConditions;
@@ -68,7 +67,7 @@ impl Store {
             headers,
             storage_class: copy.storage_class,
             tags,
-            wanted: WantedDigests { md5: false, algorithm: algorithm.filter(|a| checksum::is_supported(*a)) },
+            wanted: WantedDigests { md5: false, algorithm },
             conditions: copy.conditions,
         };
         self.put_object(bucket, key, put, &mut ReadBody::new(stream)).await

@@ -8,15 +8,19 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::checksum::{ChecksumAlgorithm as Wire, ChecksumType};
 use crate::xml::XmlWriter;
 
-/// The algorithm on the wire; `None` if the wire has none.
-pub(super) fn wire(algorithm: Stored) -> Option<Wire> {
+/// The algorithm on the wire.
+pub(super) fn wire(algorithm: Stored) -> Wire {
     match algorithm {
-        Stored::Crc32 => Some(Wire::Crc32),
-        Stored::Crc32c => Some(Wire::Crc32c),
-        Stored::Crc64Nvme => Some(Wire::Crc64Nvme),
-        Stored::Sha1 => Some(Wire::Sha1),
-        Stored::Sha256 => Some(Wire::Sha256),
-        Stored::Sha512 | Stored::Md5 | Stored::XxHash64 | Stored::XxHash3 | Stored::XxHash128 => None,
+        Stored::Crc32 => Wire::Crc32,
+        Stored::Crc32c => Wire::Crc32c,
+        Stored::Crc64Nvme => Wire::Crc64Nvme,
+        Stored::Sha1 => Wire::Sha1,
+        Stored::Sha256 => Wire::Sha256,
+        Stored::Sha512 => Wire::Sha512,
+        Stored::Md5 => Wire::Md5,
+        Stored::XxHash64 => Wire::XxHash64,
+        Stored::XxHash3 => Wire::XxHash3,
+        Stored::XxHash128 => Wire::XxHash128,
     }
 }
 
@@ -28,6 +32,11 @@ pub(super) fn stored(algorithm: Wire) -> Stored {
         Wire::Crc64Nvme => Stored::Crc64Nvme,
         Wire::Sha1 => Stored::Sha1,
         Wire::Sha256 => Stored::Sha256,
+        Wire::Sha512 => Stored::Sha512,
+        Wire::Md5 => Stored::Md5,
+        Wire::XxHash64 => Stored::XxHash64,
+        Wire::XxHash3 => Stored::XxHash3,
+        Wire::XxHash128 => Stored::XxHash128,
     }
 }
 
@@ -40,7 +49,7 @@ pub(super) fn wire_type(sums_type: SumsType) -> ChecksumType {
 
 /// Checksums with the names and values they have on the wire.
 pub(super) fn wire_checksums(checksums: &Checksums) -> impl Iterator<Item = (Wire, String)> {
-    checksums.iter().filter_map(|(algorithm, value)| Some((wire(algorithm)?, STANDARD.encode(value))))
+    checksums.iter().map(|(algorithm, value)| (wire(algorithm), STANDARD.encode(value)))
 }
 
 /// Writes the checksums of an object as headers; a composite one ends in the number of parts.

@@ -119,7 +119,7 @@ fn required_part_number(request: &S3Request) -> Result<u32, S3Error> {
 /// I-CKT: a part whose checksum is of another algorithm than its upload's.
 fn check_algorithm(upload: &UploadInfo, requested: &RequestedChecksums) -> Result<(), S3Error> {
     let (Some(expected), Some(actual)) =
-        (upload.algorithm.and_then(algorithms::wire), requested.additional.as_ref().map(|sum| sum.algorithm()))
+        (upload.algorithm.map(algorithms::wire), requested.additional.as_ref().map(|sum| sum.algorithm()))
     else {
         return Ok(());
     };

@@ -63,22 +63,19 @@ impl Subject<'_> {
             StoreError::PartTooSmall { part_number, size, etag } => {
                 S3Error::part_too_small(size, MIN_PART_LEN, part_number, &etag)
             }
-            StoreError::PartChecksumMismatch { part_number, algorithm } => match wire(algorithm) {
-                Some(algorithm) => S3Error::bad_part_checksum(algorithm.lower_name(), part_number),
-                None => S3Error::internal_error(),
-            },
-            StoreError::PartChecksumMissing { part_number, algorithm } => match wire(algorithm) {
-                Some(algorithm) => S3Error::part_checksum_missing(algorithm.lower_name(), part_number),
-                None => S3Error::internal_error(),
-            },
+            StoreError::PartChecksumMismatch { part_number, algorithm } => {
+                S3Error::bad_part_checksum(wire(algorithm).lower_name(), part_number)
+            }
+            StoreError::PartChecksumMissing { part_number, algorithm } => {
+                S3Error::part_checksum_missing(wire(algorithm).lower_name(), part_number)
+            }
             StoreError::ObjectSizeMismatch { expected, computed } => S3Error::object_size_mismatch(expected, computed),
             StoreError::Md5Mismatch { expected, computed } => {
                 S3Error::bad_digest(&STANDARD.encode(expected), &STANDARD.encode(computed))
             }
-            StoreError::ChecksumMismatch(algorithm) => match (wire(algorithm), self.customer_key) {
-                (Some(algorithm), KeyRole::Complete) => S3Error::bad_checksum(algorithm.lower_name()),
-                (Some(algorithm), _) => S3Error::bad_checksum(algorithm.name()),
-                (None, _) => S3Error::internal_error(),
+            StoreError::ChecksumMismatch(algorithm) => match self.customer_key {
+                KeyRole::Complete => S3Error::bad_checksum(wire(algorithm).lower_name()),
+                _ => S3Error::bad_checksum(wire(algorithm).name()),
             },
             StoreError::EntityTooLarge => S3Error::entity_too_large(MAX_PUT_LEN, MAX_PUT_LEN),
             StoreError::Body(error) => match error.downcast::<BodyFailure>() {

@@ -161,7 +161,7 @@ impl S3Operations {
 }
 
 fn write_algorithm(upload: &UploadInfo, xml: &mut XmlWriter) {
-    if let Some(algorithm) = upload.algorithm.and_then(algorithms::wire) {
+    if let Some(algorithm) = upload.algorithm.map(algorithms::wire) {
         let checksum_type = if upload.composite { ChecksumType::Composite } else { ChecksumType::FullObject };
         xml.text("ChecksumAlgorithm", algorithm.name()).text("ChecksumType", checksum_type.name());
     }
