@@ -1,5 +1,7 @@
 //! Whatever is read instead of what was stored: nothing panics, nothing opens, and what is understood has one meaning.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is wrong")]
+
 use std::num::NonZeroU32;
 
 use coffer_crypto::{AeadKey, Key32, hkdf_sha512, sha256};
