@@ -7,6 +7,7 @@ use coffer_sigv4::{Scope, SecretKey, SigningKey, sign_policy, sign_policy_v2};
 use futures_util::stream;
 use http_body::Frame;
 use http_body_util::StreamBody;
+use proptest::prelude::*;
 
 use super::*;
 use crate::auth::tests::{ACCESS_KEY, NOW_MS, One, SECRET};
@@ -224,4 +225,65 @@ async fn a_fast_client_is_not_buffered() {
         largest = largest.max(bytes.len());
     }
     assert!(largest <= 64_000, "{largest}");
+}
+
+/// What a form comes to, or the code of its refusal.
+fn outcome(body: &str, piece_len: usize) -> Result<(String, HeaderMap, String), &'static str> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let form = send_pieces(body, piece_len).await.map_err(|error| error.code())?;
+        let (key, headers) = (form.key.clone(), form.headers.as_map().clone());
+        Ok((key, headers, read(form).await.map_err(|error| error.code())?))
+    })
+}
+
+/// JSON that looks like a policy now and then.
+fn nearly_policy() -> impl Strategy<Value = String> {
+    let item = prop::sample::select(vec![
+        r#""eq""#,
+        r#""starts-with""#,
+        r#""content-length-range""#,
+        r#""$key""#,
+        r#""k""#,
+        "1",
+        "7",
+        "1e3",
+        "null",
+    ]);
+    let condition = prop_oneof![
+        prop::collection::vec(item, 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+        prop::sample::select(vec![
+            r#"{"key":"k"}"#,
+            r#"["starts-with","$key",""]"#,
+            r#"["content-length-range",1,"7"]"#
+        ])
+        .prop_map(str::to_owned),
+    ];
+    let signature = r#"["starts-with","$x-amz-credential",""],["starts-with","$x-amz-algorithm",""],{"x-amz-date":"20130524T000000Z"}"#;
+    prop::collection::vec(condition, 0..4).prop_map(move |conditions| {
+        let conditions: String = conditions.iter().map(|condition| format!(",{condition}")).collect();
+        format!(r#"{{"expiration":"2013-05-25T00:00:00Z","conditions":[{signature}{conditions}]}}"#)
+    })
+}
+
+proptest! {
+    #[test]
+    fn form_shaped_bytes_mean_the_same_however_they_arrive(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "--9431149156168", "--", "\r\n", "\r\n\r\n", "Content-Disposition: form-data; name=\"", "key\"", "file\"",
+            "; filename=\"a/b\"", "Content-Type: text/plain", "${filename}", "x",
+        ]), 0..30),
+        piece_len in 1..20_usize,
+    ) {
+        let body = pieces.concat() + &encode(&[("key", "k")], None, "abc");
+        prop_assert_eq!(outcome(&body, 10_000), outcome(&body, piece_len));
+    }
+
+    #[test]
+    fn any_signed_policy_lets_a_form_through_or_refuses_it(policy in nearly_policy()) {
+        let (policy, signature) = policy_and_signature(&policy);
+        let code = outcome(&encode(&signed(&policy, &signature, "k"), None, "abc"), 100).err();
+        let expected = [None, Some("AccessDenied"), Some("InvalidPolicyDocument"), Some("EntityTooSmall"), Some("EntityTooLarge")];
+        prop_assert!(expected.contains(&code), "{:?}", code);
+    }
 }
