@@ -312,6 +312,50 @@ mod tests {
     }
 
     #[test]
+    fn any_changed_byte_is_another_record_or_damage() {
+        let part = PartRecord { number: 1, plain_len: 300, locator: [9; 16], inline: true, boxes: Vec::new() };
+        let fields = vec![FieldRecord { name: "a".to_owned(), value: "ü".to_owned() }];
+        let seal = SealRecord { envelopes: vec![ByteRecord(vec![1; 40])], head_box: vec![2], headers: fields.clone() };
+        let bytes = encode(&ObjectRecord {
+            instance_id: [3; 16],
+            kind: 1,
+            seal,
+            layout_tags: vec![ByteRecord(vec![4; 32])],
+            sums_box: Vec::new(),
+            size: 300,
+            etag: "e".to_owned(),
+            last_modified_ms: 1 << 40,
+            storage_class: "STANDARD".to_owned(),
+            parts: vec![part],
+            part_list_rows: 0,
+            part_count: 1,
+            parts_show_checksums: false,
+            tags: fields,
+        });
+        for at in 0..bytes.len() {
+            assert!(decode::<ObjectRecord>(&bytes[..at]).is_err(), "cut at {at}");
+            for byte in 0..=u8::MAX {
+                let changed = [&bytes[..at], &[byte], &bytes[at + 1..]].concat();
+                match decode::<ObjectRecord>(&changed) {
+                    Ok(read) => assert!(encode(&read).len() <= bytes.len() + 8, "more than was in these bytes"),
+                    Err(_) => assert_ne!(byte, bytes[at]),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_and_depths_that_a_record_only_claims_cost_nothing() {
+        let endless = [&[0xa1, 0x00, 0x9b][..], &[0x7f; 8]].concat();
+        assert!(decode::<PartListRecord>(&endless).is_err());
+        assert!(decode::<GarbageRecord>(&[&[0xa1, 0x00, 0x81, 0x5b][..], &[0x7f; 8]].concat()).is_err());
+        // An unknown field of a hundred thousand arrays within each other.
+        let deep = [&[0xa2, 0x00, 0x07, 0x18, 99][..], &[0x81; 100_000], &[0x00]].concat();
+        assert_eq!(decode::<BlobReferenceRecord>(&deep).unwrap().count, 7);
+        assert!(decode::<BlobReferenceRecord>(&deep[..1000]).is_err());
+    }
+
+    #[test]
     fn unknown_fields_are_skipped() {
         // {0: 7, 99: "later"}
         let bytes = [0xa2, 0x00, 0x07, 0x18, 99, 0x65, b'l', b'a', b't', b'e', b'r'];

@@ -217,4 +217,13 @@ mod tests {
         assert_eq!(parse_ended_upload(&ended_upload(&[1; 16], upload_id)), Some(([1; 16], upload_id)));
         assert_eq!(parse_ended_upload(b"X"), None);
     }
+
+    #[test]
+    fn row_keys_of_any_length_parse_or_do_not() {
+        for len in 0..64 {
+            let key = vec![b'X'; len];
+            assert_eq!(parse_part_number(&key).is_some(), len >= 4);
+            assert_eq!(parse_ended_upload(&key).is_some(), len == 33);
+        }
+    }
 }
