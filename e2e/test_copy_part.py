@@ -101,9 +101,15 @@ def test_malformed_source_key_is_refused(client, bucket, sources, plain_upload, 
     expect_error(answer, *error, ArgumentValue=argument_value)
 
 
-def test_method_is_refused(client, bucket, sources, plain_upload):
+def test_method_of_the_upload_may_be_named_again(client, bucket, sources, plain_upload):
     answer = client.copy_part(bucket, "object", plain_upload, 1, sources, "plain", {SSE: "AES256"})
-    expect_error(answer, *errors.METHOD_NOT_HERE, ArgumentValue="AES256")
+    assert answer.status == 200
+    expect_sse_s3(answer)
+
+
+def test_another_method_than_the_upload_has_is_refused(client, bucket, sources, plain_upload):
+    answer = client.copy_part(bucket, "object", plain_upload, 1, sources, "plain", {SSE: "aws:kms"})
+    expect_error(answer, *errors.METHOD_NOT_HERE, ArgumentValue="aws:kms")
 
 
 def test_keys_over_plain_http_are_refused(client, bucket, sources, plain_upload):

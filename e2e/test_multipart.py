@@ -214,9 +214,22 @@ def test_complete_over_plain_http_with_a_key_is_refused(client, bucket, sealed_u
     expect_error(answer, *errors.INSECURE_TRANSPORT)
 
 
-def test_complete_with_a_method_is_refused(client, bucket, plain_upload):
+def test_complete_may_name_the_method_of_the_upload(client, bucket, plain_upload):
+    """Unlike on S3: minio-go does it, and asks for what it gets."""
     parts = upload_parts(client, bucket, plain_upload, [PART])
     answer = client.complete(bucket, "object", plain_upload, parts, {SSE: "AES256"})
+    assert answer.status == 200
+    expect_sse_s3(answer)
+
+
+def test_complete_with_another_method_is_refused(client, bucket, plain_upload):
+    parts = upload_parts(client, bucket, plain_upload, [PART])
+    answer = client.complete(bucket, "object", plain_upload, parts, {SSE: "aws:kms"})
+    expect_error(answer, *errors.METHOD_NOT_HERE, ArgumentValue="aws:kms")
+
+
+def test_complete_under_a_key_with_a_method_is_refused(client, bucket, sealed_upload, one_part):
+    answer = client.complete(bucket, "object", sealed_upload, one_part, {SSE: "AES256"})
     expect_error(answer, *errors.METHOD_NOT_HERE, ArgumentValue="AES256")
 
 

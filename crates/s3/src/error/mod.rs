@@ -84,7 +84,7 @@ impl S3Error {
     pub fn body(&self, request_id: &str, host_id: &str) -> String {
         let mut xml = XmlWriter::new();
         xml.element("Error", |xml| {
-            xml.text("Code", self.code).text("Message", &self.message);
+            xml.text("Code", self.code).prose("Message", &self.message);
             for (name, value) in &self.elements {
                 xml.text(name, value);
             }

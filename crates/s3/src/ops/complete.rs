@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use coffer_store::{Checksums, CompleteUpload, CompletedPart, StoreError};
+use coffer_store::{Checksums, CompleteUpload, CompletedPart, EncryptionMode, StoreError};
 use http::StatusCode;
 
 use super::get::write_encryption;
@@ -38,7 +38,10 @@ impl S3Operations {
         let subject = upload_subject(request, KeyRole::Complete);
         let upload_id = upload_id(request)?;
         match self.store.upload(&bucket, &key, upload_id).await {
-            Ok(upload) => check_mode(&upload, &checksum)?,
+            Ok(upload) => {
+                sse::check_method_of_upload(&request.headers, upload.mode == EncryptionMode::SseS3)?;
+                check_mode(&upload, &checksum)?;
+            }
             // The completion may be a repetition: the store knows.
             Err(StoreError::NoSuchUpload) => {}
             Err(error) => return Err(subject.error(error)),

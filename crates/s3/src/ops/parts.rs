@@ -1,6 +1,6 @@
 //! UploadPart, UploadPartCopy.
 
-use coffer_store::{ObjectKey, ReadBody, StoredPart, UploadInfo, UploadPart, WantedDigests};
+use coffer_store::{EncryptionMode, ObjectKey, ReadBody, StoredPart, UploadInfo, UploadPart, WantedDigests};
 use http::{HeaderName, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
@@ -69,6 +69,7 @@ impl S3Operations {
         let range = parse_copy_source_range(&request.headers)?;
         let (source_key, customer_key) = sse::for_part_copy(&request.headers)?;
         let upload = self.upload(request, &bucket, &key, customer_key.as_ref()).await?;
+        sse::check_method_of_upload(&request.headers, upload.mode == EncryptionMode::SseS3)?;
 
         let source_usable = source_key.usable();
         let reader = self.copy_reader(&request.headers, &source, source_usable.as_ref(), &conditions).await?;

@@ -34,7 +34,8 @@ impl Form {
             let Some(mut part) = parts.next_field().await.map_err(refuse)? else {
                 return Err(one_file(0));
             };
-            let name = part.name().ok_or_else(S3Error::malformed_post_request)?.to_owned();
+            let name =
+                part.name().filter(|name| !name.is_empty()).ok_or_else(S3Error::malformed_post_request)?.to_owned();
             if name.eq_ignore_ascii_case("file") {
                 in_file.store(true, Ordering::Relaxed);
                 if let Some(file_name) = part.file_name() {

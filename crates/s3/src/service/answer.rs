@@ -29,13 +29,13 @@ pub(super) fn host_id() -> String {
     STANDARD.encode(random_array::<24>())
 }
 
-/// Makes the response. A body that was not read to its end leaves bytes on the connection that are no next request:
-/// it is closed, and the client is told.
+/// Makes the response. Unless `goes_on`, the connection is closed after it, and the client is told: a body that was
+/// not read to its end leaves bytes on it that are no next request.
 pub(super) fn response(
     outcome: Result<S3Response, S3Error>,
     ids: &Identifiers,
     is_head: bool,
-    body_read: bool,
+    goes_on: bool,
 ) -> Response<ResponseBody> {
     let answer = outcome.unwrap_or_else(|error| rendered(&error, ids));
     let mut response = Response::new(answer.body);
@@ -48,7 +48,7 @@ pub(super) fn response(
     headers.insert(REQUEST_ID, value(&ids.request_id));
     headers.insert(HOST_ID, value(&ids.host_id));
     headers.insert(SERVER, HeaderValue::from_static("Coffer"));
-    if !body_read {
+    if !goes_on {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

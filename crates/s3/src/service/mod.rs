@@ -95,9 +95,12 @@ impl<O: Operations> S3Service<O> {
         let is_head = parts.method == Method::HEAD;
         let source = Source::wire(body, self.settings.idle);
         let ended = source.ended();
+        // An empty body gets no 100 before its answer. botocore then takes the status of this answer for that of the
+        // next request on the connection, and the next status line for a header: so there must be no next.
+        let unexpected = ended.is_seen() && expects_continue(&parts.headers);
         let mut operation = None;
         let outcome = self.answer(parts, source, connection, &ids, &mut operation).instrument(span.clone()).await;
-        let response = answer::response(outcome, &ids, is_head, ended.is_seen());
+        let response = answer::response(outcome, &ids, is_head, ended.is_seen() && !unexpected);
         let operation = operation.map_or("Unknown", Operation::name);
         let _in_span = span.enter();
         tracing::debug!(operation, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
@@ -203,6 +206,11 @@ struct SignedParts<'a> {
 fn host(headers: &HeaderMap, uri: &Uri) -> String {
     let header = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     header.or_else(|| uri.authority().map(Authority::as_str)).unwrap_or_default().to_owned()
+}
+
+/// Whether the client waits for a 100 (Continue) before it sends its body.
+fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Whether nobody on the way could read the request: TLS here, or at a proxy that is trusted to say so.

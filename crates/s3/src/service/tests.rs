@@ -103,6 +103,18 @@ async fn errors_are_answers_and_unread_bodies_close() {
 }
 
 #[tokio::test]
+async fn an_expectation_that_an_empty_body_leaves_open_closes() {
+    let fake = Fake::default();
+    let closes = async |body: &'static str| {
+        let mut request = signed("PUT", "/photos/k", &[], body);
+        request.headers_mut().insert("expect", HeaderValue::from_static("100-Continue"));
+        handle(&fake, request, PLAIN).await.0.headers().contains_key("connection")
+    };
+    assert!(closes("").await);
+    assert!(!closes("text").await);
+}
+
+#[tokio::test]
 async fn a_wrong_signature_never_reaches_an_operation() {
     let fake = Fake::default();
     let mut request = signed("PUT", "/photos/k", &[("x-amz-meta-a", "1")], "text");

@@ -93,7 +93,7 @@ pub fn for_part(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
 /// # Errors
 /// As [`for_part`].
 pub fn for_part_copy(headers: &Headers) -> Result<(Option<CustomerKey>, Option<CustomerKey>), S3Error> {
-    refuse_method(headers)?;
+    refuse_other_methods(headers)?;
     let source = customer_key(headers, &COPY_SOURCE, Role::Existing)?;
     Ok((source, customer_key(headers, &OBJECT, Role::Part)?))
 }
@@ -103,7 +103,7 @@ pub fn for_part_copy(headers: &Headers) -> Result<(Option<CustomerKey>, Option<C
 /// # Errors
 /// S-OP, then C-SHORT to C-BADALG.
 pub fn for_complete(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
-    refuse_method(headers)?;
+    refuse_other_methods(headers)?;
     if OBJECT.iter().all(|name| headers.contains(name)) {
         customer_key(headers, &OBJECT, Role::Existing)
     } else {
@@ -201,6 +201,27 @@ fn refuse_method(headers: &Headers) -> Result<(), S3Error> {
         }
     }
     Ok(())
+}
+
+/// S-OP for what no upload can have been created with. SSE-S3 is held against the upload itself, by
+/// [`check_method_of_upload`].
+fn refuse_other_methods(headers: &Headers) -> Result<(), S3Error> {
+    if headers.bytes(METHOD)? == Some(b"AES256") && ![KMS_KEY_ID, KMS_CONTEXT].iter().any(|name| headers.contains(name))
+    {
+        return Ok(());
+    }
+    refuse_method(headers)
+}
+
+/// For CompleteMultipartUpload and UploadPartCopy: a method named again must be the one that the upload has.
+///
+/// S3 refuses the header there whatever it says. Clients that know other stores than S3 send it to them all the same,
+/// and what they ask for is what they get (docs/decisions/0005-method-named-again.md).
+///
+/// # Errors
+/// S-OP.
+pub fn check_method_of_upload(headers: &Headers, upload_is_sse_s3: bool) -> Result<(), S3Error> {
+    if upload_is_sse_s3 { Ok(()) } else { refuse_method(headers) }
 }
 
 /// Judges algorithm, key and MD5 under `names`.

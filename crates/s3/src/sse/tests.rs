@@ -75,7 +75,7 @@ fn one_header_of_the_triple_conflicts_with_another_method() {
 #[test]
 fn what_an_upload_fixed_cannot_be_asked_for_again() {
     for name in [METHOD, KMS_KEY_ID, KMS_CONTEXT, BUCKET_KEY] {
-        let headers = headers(&[(name, "AES256")]);
+        let headers = headers(&[(name, "some")]);
         for outcome in [for_read(&headers), for_part(&headers), for_complete(&headers)] {
             let error = outcome.err().unwrap();
             assert_eq!(error.message(), format!("{name} header is not supported for this operation."));
@@ -267,5 +267,18 @@ fn predict(case: &Value, stored: &[u8]) -> Result<(), S3Error> {
             }
         }
         other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_upload_may_be_completed_under_its_own_method_named_again() {
+    let named = headers(&[(METHOD, "AES256")]);
+    assert!(for_complete(&named).is_ok() && for_part_copy(&named).is_ok());
+    assert!(check_method_of_upload(&named, true).is_ok());
+    assert_eq!(check_method_of_upload(&named, false).err().unwrap().code(), "InvalidArgument");
+    assert!(check_method_of_upload(&headers(&[]), false).is_ok());
+    assert!(for_part(&named).is_err(), "a part names no method, not even the right one");
+    for pairs in [&[(METHOD, "aws:kms")][..], &[(METHOD, "aes256")], &[(METHOD, "AES256"), (KMS_KEY_ID, "k")]] {
+        assert!(for_complete(&headers(pairs)).is_err() && for_part_copy(&headers(pairs)).is_err());
     }
 }

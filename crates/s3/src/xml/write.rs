@@ -17,7 +17,7 @@ pub fn document(root: &str, content: impl FnOnce(&mut XmlWriter)) -> String {
 /// Returns a document that is one element in S3's namespace with this text.
 #[must_use]
 pub fn document_with_text(root: &str, text: &str) -> String {
-    document(root, |xml| xml.escape(text))
+    document(root, |xml| xml.escape(text, true))
 }
 
 /// A document that grows from left to right. Elements close themselves.
@@ -50,7 +50,12 @@ impl XmlWriter {
             let _ = write!(self.0, "<{name}/>");
             return self;
         }
-        self.element(name, |xml| xml.escape(value))
+        self.element(name, |xml| xml.escape(value, true))
+    }
+
+    /// Writes the element `name` with a sentence as its text: quotation marks in it stay, as in S3's errors.
+    pub(crate) fn prose(&mut self, name: &str, value: &str) -> &mut Self {
+        self.element(name, |xml| xml.escape(value, false))
     }
 
     /// Writes the element `name` with a number, a flag or another value that needs no escaping.
@@ -73,13 +78,13 @@ impl XmlWriter {
 
     /// Appends `text`. What XML 1.0 cannot hold becomes a numeric reference, as S3 does it: not well-formed, but
     /// the only way to show such an object key at all. `\r` is one too, since readers turn a bare one into `\n`.
-    fn escape(&mut self, text: &str) {
+    fn escape(&mut self, text: &str, quotes: bool) {
         for c in text.chars() {
             match c {
                 '<' => self.0.push_str("&lt;"),
                 '>' => self.0.push_str("&gt;"),
                 '&' => self.0.push_str("&amp;"),
-                '"' => self.0.push_str("&quot;"),
+                '"' if quotes => self.0.push_str("&quot;"),
                 '\t' | '\n' => self.0.push(c),
                 '\r' => self.0.push_str("&#13;"),
                 '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => {
