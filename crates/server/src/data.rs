@@ -80,6 +80,7 @@ impl<'a> LockedDirectory<'a> {
             Bootstrap::open(&settings.data, &*root).await
         };
         let bootstrap = bootstrap.map_err(|error| explain(error, settings))?;
+        check_metadata(settings)?;
         let engine = Arc::new(open_engine(settings, &bootstrap.metadata_key)?);
         let blobs = LocalBlobs::open(&settings.data.join(BLOBS), LocalSettings::default())
             .context("the folder of the blobs cannot be opened")?;
@@ -120,6 +121,23 @@ fn open_root(settings: &Settings, is_new: bool) -> Result<(LocalKeyring, bool)> 
         }
         Err(error) => Err(anyhow!(error).context("the root key cannot be opened; nothing was written")),
     }
+}
+
+/// Refuses a store that has lost its metadata. A new metadata file would name no blob, and the first collection of
+/// garbage would remove them all.
+///
+/// The folder of the blobs tells it from a store whose making was interrupted: it is made after the metadata.
+fn check_metadata(settings: &Settings) -> Result<()> {
+    let path = settings.data.join(METADATA);
+    let is_there = |path: &Path| path.try_exists().with_context(|| format!("{} cannot be read", path.display()));
+    if is_there(&path)? || !is_there(&settings.data.join(BLOBS))? {
+        return Ok(());
+    }
+    bail!(
+        "the metadata {} is missing, and without it the blobs beside it are nothing: restore it from your backup. \
+         Nothing was written",
+        path.display()
+    )
 }
 
 fn open_engine(settings: &Settings, metadata_key: &Key32) -> Result<RedbEngine> {

@@ -71,6 +71,26 @@ async fn a_missing_key_file_is_refused_and_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn missing_metadata_is_refused_and_nothing_is_written() {
+    let place = Place::new();
+    drop(place.open().await.unwrap());
+    fs::remove_file(place.settings.data.join(METADATA)).unwrap();
+    let before = place.files();
+    let message = place.refusal().await;
+    assert!(message.contains("metadata.redb is missing"), "{message}");
+    assert_eq!(place.files(), before);
+}
+
+#[tokio::test]
+async fn a_first_start_that_was_cut_off_before_the_metadata_goes_on() {
+    let place = Place::new();
+    drop(place.open().await.unwrap());
+    fs::remove_file(place.settings.data.join(METADATA)).unwrap();
+    fs::remove_dir(place.settings.data.join(BLOBS)).unwrap();
+    assert!(!place.open().await.unwrap().made_key);
+}
+
+#[tokio::test]
 async fn another_root_key_is_refused_and_nothing_is_written() {
     let (place, other) = (Place::new(), Place::new());
     drop(place.open().await.unwrap());
