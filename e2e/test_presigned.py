@@ -34,6 +34,18 @@ def test_urls_of_boto3_work_in_any_http_client(server, bucket):
     assert requests.get(get, verify=server.ca_file).content == BODY
 
 
+def test_checksum_of_nothing_in_a_url_is_ignored_and_a_signed_header_is_not(client, bucket):
+    # The JavaScript SDK knows no body when it presigns, and puts the checksum of none into the URL.
+    query = {"x-amz-checksum-crc32": "AAAAAA==", "x-amz-sdk-checksum-algorithm": "CRC32"}
+    put = client.send_presigned("PUT", client.presign("PUT", bucket, "object", query=query), body=BODY)
+    assert put.status == 200 and put.etag == md5_hex(BODY), put
+    headers = {"x-amz-checksum-crc32": "AAAAAA=="}
+    target = client.presign("PUT", bucket, "other", headers=headers)
+    answer = client.send_presigned("PUT", target, headers, BODY)
+    assert (answer.status, answer.text("Code")) == (400, "BadDigest"), answer
+    assert client.keys(bucket) == ["object"]
+
+
 def test_url_signed_by_version_2_is_refused_in_words(s3_tls, server, bucket):
     url = s3_tls.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "object"}, ExpiresIn=60)
     assert "AWSAccessKeyId=" in url
