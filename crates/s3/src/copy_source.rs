@@ -2,7 +2,7 @@
 
 use crate::error::S3Error;
 use crate::headers::Headers;
-use crate::query::decode;
+use crate::query::decode_form;
 use crate::route::{MAX_KEY_LEN, may_be_a_bucket};
 
 /// What `x-amz-copy-source` names.
@@ -17,7 +17,7 @@ pub struct CopySource {
 }
 
 impl CopySource {
-    /// Parses `x-amz-copy-source`: `bucket/key` or `/bucket/key`, percent-encoded, with `?versionId=` or without.
+    /// Parses `x-amz-copy-source`: `bucket/key` or `/bucket/key`, encoded as in a query, with `?versionId=` or without.
     ///
     /// # Errors
     /// `InvalidArgument`; `InvalidBucketName`; `KeyTooLongError`; `NotImplemented` for access points.
@@ -31,11 +31,11 @@ impl CopySource {
             S3Error::invalid_argument(message, HEADER, Some(value))
         };
         let (path, version_id) = match value.rsplit_once("?versionId=") {
-            Some((path, version_id)) => (path, Some(decode(version_id).map_err(|_| malformed())?)),
+            Some((path, version_id)) => (path, Some(decode_form(version_id).map_err(|_| malformed())?)),
             None => (value, None),
         };
-        // Some clients encode the slash between bucket and key as well.
-        let path = decode(path).map_err(|_| malformed())?;
+        // Some clients encode the slash between bucket and key as well; some, like s5cmd, a blank as `+`.
+        let path = decode_form(path).map_err(|_| malformed())?;
         let path = path.strip_prefix('/').unwrap_or(&path);
         let (bucket, key) = path.split_once('/').ok_or_else(malformed)?;
         if bucket.is_empty() || key.is_empty() {
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn sources_are_decoded_and_not_normalised() {
         assert_eq!(parse("photos/a"), source("photos", "a", None));
-        assert_eq!(parse("/photos/a//../b%20%C3%BC+"), source("photos", "a//../b ü+", None));
+        assert_eq!(parse("/photos/a//../b%20%C3%BC+%2B"), source("photos", "a//../b ü +", None));
         assert_eq!(parse("photos%2Fa%3FversionId=x"), source("photos", "a?versionId=x", None));
         assert_eq!(parse("photos/a?b?versionId=v1"), source("photos", "a?b", Some("v1")));
         assert_eq!(parse("photos//a"), source("photos", "/a", None));

@@ -58,7 +58,10 @@ impl Query {
 }
 
 /// Percent-decodes a part of a query string, where `+` is a blank.
-fn decode_form(text: &str) -> Result<String, S3Error> {
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_form(text: &str) -> Result<String, S3Error> {
     if text.contains('+') { decode(&text.replace('+', " ")) } else { decode(text) }
 }
 
