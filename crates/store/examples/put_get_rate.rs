@@ -36,8 +36,20 @@ fn main() -> Outcome<()> {
     let what = arguments.next();
     let runtime = Runtime::new()?;
     println!(
-        "{:>9} {:>6} {:>5} {:>8} {:>9} {:>8} {:>8} {:>8} {:>9} {:>8} {:>9}",
-        "bytes", "tasks", "mode", "inline", "puts/s", "MB/s", "p50 ms", "p99 ms", "gets/s", "MB/s", "disk/put"
+        "{:>9} {:>6} {:>5} {:>7} {:>7} {:>7} {:>8} {:>8} {:>8} {:>9} {:>8} {:>8} {:>8}",
+        "bytes",
+        "tasks",
+        "mode",
+        "inline",
+        "puts/s",
+        "MB/s",
+        "p50 ms",
+        "p99 ms",
+        "cpu us",
+        "disk B",
+        "gets/s",
+        "MB/s",
+        "cpu us"
     );
     if what.as_deref() != Some("inline") {
         for (len, tasks) in [(4 << 10, 16), (64 << 10, 16), (8 << 20, 4), (64 << 20, 2)] {
@@ -79,6 +91,9 @@ struct Measured {
     p99: Duration,
     /// Bytes that went to the disk for each put.
     disk_bytes: f64,
+    /// Processor time of each put and of each get, in microseconds: other work on the machine changes these least.
+    put_cpu_us: f64,
+    get_cpu_us: f64,
 }
 
 impl Case {
@@ -86,16 +101,21 @@ impl Case {
         let dir = tempfile::tempdir_in(folder)?;
         runtime.block_on(async {
             let under_test = Arc::new(UnderTest::open(dir.path(), self).await?);
-            let written = disk_bytes_written()?;
+            let (written, cpu) = (disk_bytes_written()?, cpu_us()?);
             let (puts, put_time, waits) = under_test.puts(self.tasks, duration).await?;
             let disk_bytes = (disk_bytes_written()? - written) as f64 / puts as f64;
+            let put_cpu_us = (cpu_us()? - cpu) as f64 / puts as f64;
+            let cpu = cpu_us()?;
             let (gets, get_time) = under_test.gets(self.tasks, duration, puts).await?;
+            let get_cpu_us = (cpu_us()? - cpu) as f64 / gets as f64;
             Ok(Measured {
                 puts_per_s: puts as f64 / put_time.as_secs_f64(),
                 gets_per_s: gets as f64 / get_time.as_secs_f64(),
                 p50: waits[waits.len() / 2],
                 p99: waits[waits.len() * 99 / 100],
                 disk_bytes,
+                put_cpu_us,
+                get_cpu_us,
             })
         })
     }
@@ -110,7 +130,7 @@ impl Case {
         let megabytes = |per_s: f64| per_s * self.len as f64 / 1e6;
         let (puts, gets) = (median(|m| m.puts_per_s), median(|m| m.gets_per_s));
         println!(
-            "{:>9} {:>6} {:>5} {:>8} {:>9.0} {:>8.1} {:>8.2} {:>8.2} {:>9.0} {:>8.1} {:>9.0}",
+            "{:>9} {:>6} {:>5} {:>7} {:>7.0} {:>7.1} {:>8.2} {:>8.2} {:>8.0} {:>9.0} {:>8.0} {:>8.1} {:>8.0}",
             self.len,
             self.tasks,
             if self.customer_key { "SSE-C" } else { "S3" },
@@ -119,9 +139,11 @@ impl Case {
             megabytes(puts),
             median(|m| m.p50.as_secs_f64() * 1000.0),
             median(|m| m.p99.as_secs_f64() * 1000.0),
+            median(|m| m.put_cpu_us),
+            median(|m| m.disk_bytes),
             gets,
             megabytes(gets),
-            median(|m| m.disk_bytes),
+            median(|m| m.get_cpu_us),
         );
     }
 }
@@ -236,4 +258,13 @@ fn disk_bytes_written() -> Outcome<u64> {
     let counts = std::fs::read_to_string("/proc/self/io")?;
     let line = counts.lines().find_map(|line| line.strip_prefix("write_bytes: ")).ok_or("no write_bytes")?;
     Ok(line.parse()?)
+}
+
+/// Microseconds of processor time that this process has used so far, in user mode and in the system.
+fn cpu_us() -> Outcome<u64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // Field 2 is a name in brackets; 14 and 15 are times in hundredths of a second.
+    let fields = stat.rsplit_once(')').ok_or("no name")?.1.split_whitespace();
+    let ticks: Vec<u64> = fields.skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<u64>() * 10_000)
 }

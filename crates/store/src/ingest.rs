@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use crate::body::Body;
 use crate::checksum::{Digests, Hasher};
 use crate::error::StoreError;
+use crate::names::InstanceId;
 use crate::pins::Pin;
 use crate::store::Store;
 
@@ -182,7 +183,9 @@ impl Pipeline<'_> {
         let digests = work.hasher.finish();
         verify(&digests)?;
         if fits_inline && self.writer.is_none() {
-            return Ok((digests, Location::Inline(BlobId::random(), sealed.into())));
+            // In the order of time, so that the engine writes neighbours into the same pages.
+            let id = BlobId(InstanceId::new(self.store.now_ms()).0);
+            return Ok((digests, Location::Inline(id, sealed.into())));
         }
         self.write(sealed).await?;
         let (writer, pin) = self.writer.take().expect("the last unit was just written");
