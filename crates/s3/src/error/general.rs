@@ -41,14 +41,6 @@ impl S3Error {
         Self::new(StatusCode::CONFLICT, "BucketAlreadyOwnedByYou", message).with("BucketName", bucket)
     }
 
-    /// The bucket exists and belongs to somebody else.
-    #[must_use]
-    pub fn bucket_already_exists(bucket: &str) -> Self {
-        let message = "The requested bucket name is not available. The bucket namespace is shared by all users of the \
-                       system. Please select a different name and try again.";
-        Self::new(StatusCode::CONFLICT, "BucketAlreadyExists", message).with("BucketName", bucket)
-    }
-
     /// Only an empty bucket can be deleted.
     #[must_use]
     pub fn bucket_not_empty(bucket: &str) -> Self {
@@ -116,12 +108,6 @@ impl S3Error {
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidPartNumber", message)
             .with("PartNumberRequested", requested)
             .with("ActualPartCount", actual_part_count)
-    }
-
-    /// The body of the request is needed and not there.
-    #[must_use]
-    pub fn missing_request_body() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "MissingRequestBodyError", "Request Body is empty")
     }
 
     /// The length of the body must be known beforehand.
@@ -263,15 +249,6 @@ impl S3Error {
         Self::new(StatusCode::CONFLICT, "OperationAborted", message)
     }
 
-    /// Another write came between a conditional write's check and its commit.
-    #[must_use]
-    pub fn conditional_request_conflict(condition: &str, key: &str) -> Self {
-        let message = "The conditional request cannot succeed due to a conflicting operation against this resource.";
-        Self::new(StatusCode::CONFLICT, "ConditionalRequestConflict", message)
-            .with("Condition", condition)
-            .with("Key", key)
-    }
-
     /// A header asks for what is not built. Nothing is done.
     #[must_use]
     pub fn not_implemented_header(header: &str) -> Self {
@@ -291,12 +268,6 @@ impl S3Error {
     pub fn internal_error() -> Self {
         let message = "We encountered an internal error. Please try again.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
-    }
-
-    /// Too much at once: try later.
-    #[must_use]
-    pub fn slow_down() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate.")
     }
 
     /// Something that the server needs is away, such as the key provider: try later.
