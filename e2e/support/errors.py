@@ -106,7 +106,7 @@ CONTENT_SHA256_MISMATCH = S3Error(
     400, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed.")
 CHECKSUM_UNKNOWN = S3Error(
     400, "InvalidRequest",
-    "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+    "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128]")
 CHECKSUM_TYPE_ALONE = S3Error(
     400, "InvalidRequest", "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
 SEVERAL_CHECKSUMS = S3Error(

@@ -1,6 +1,6 @@
 //! A request, parsed and authenticated: what operations get.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use coffer_store::{InvalidObjectKey, ObjectKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -80,8 +80,11 @@ impl S3Request {
     pub fn location(&self) -> String {
         let (scheme, host, bucket) = (if self.secure { "https" } else { "http" }, &self.host, self.bucket_name());
         let key = utf8_percent_encode(self.key_text(), IN_PATH);
+        let host_name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
         match host.strip_prefix(bucket) {
-            Some(rest) if rest.starts_with('.') => format!("{scheme}://{host}/{key}"),
+            Some(rest) if rest.starts_with('.') && host_name.parse::<IpAddr>().is_err() => {
+                format!("{scheme}://{host}/{key}")
+            }
             _ => format!("{scheme}://{host}/{bucket}/{key}"),
         }
     }

@@ -18,3 +18,12 @@ pub(crate) fn apply() -> Result<()> {
     setrlimit(Resource::Nofile, Rlimit { current: files.maximum, ..files }).context("open files cannot be allowed")?;
     Ok(())
 }
+
+/// The most client connections that the limit of open files has room for: each may have a socket and two files open,
+/// and the server itself some.
+pub(crate) fn connections_for_open_files() -> u64 {
+    const OWN: u64 = 32;
+    const EACH: u64 = 3;
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    (most.saturating_sub(OWN) / EACH).max(1)
+}

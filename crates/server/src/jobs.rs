@@ -18,7 +18,15 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// It may be interrupted anywhere: what it has not removed, it finds the next time.
 pub(crate) async fn collect_garbage(store: Store, grace: Duration, mut shutdown: Shutdown) {
     let forever = async {
-        report(store.collect_orphans().await);
+        match store.collect_orphans().await {
+            Ok(Collected { waiting: 0, .. }) => {}
+            Ok(Collected { waiting, .. }) => tracing::warn!(
+                blobs = waiting,
+                "blobs without a record will be removed after the grace period; a crash leaves some, but if the \
+                 metadata is an old copy, stop the server now"
+            ),
+            error => report(error),
+        }
         loop {
             tokio::time::sleep(grace.clamp(MIN_PAUSE, MAX_PAUSE)).await;
             report(store.collect_garbage().await);

@@ -16,6 +16,7 @@ use crate::certificate::own_names;
 use crate::config::{Config, Settings};
 use crate::credentials::{self, Root};
 use crate::data::{Data, LockedDirectory};
+use crate::hygiene;
 use crate::jobs;
 use crate::listen::{Listener, Shared};
 use crate::metrics::Metrics;
@@ -122,7 +123,7 @@ async fn run(
     };
     let (trigger, shutdown) = shutdown::channel();
     let mut tasks = JoinSet::new();
-    let clients = shared(settings.max_connections);
+    let clients = shared(settings.max_connections.min(hygiene::connections_for_open_files()));
     for (listener, tls) in [(listeners.http, None), (listeners.https, tls.clone())] {
         if let Some(listener) = listener {
             tasks.spawn(listener.serve(tls, Arc::clone(&handler), clients.clone(), shutdown.clone()));

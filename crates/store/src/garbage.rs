@@ -15,7 +15,7 @@ use crate::tables::{self, Table};
 pub struct Collected {
     /// Blobs removed.
     pub blobs: u64,
-    /// Rows of garbage that wait: a reader is still at one of their blobs.
+    /// Rows of garbage that wait for a reader, or orphans that wait for the grace period.
     pub waiting: u64,
 }
 
@@ -91,7 +91,11 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the blobs that a crash left behind: last written when this process had not started, and without a reference.
+    /// Queues the blobs that a crash left behind as garbage: last written when this process had not started, and
+    /// without a reference.
+    ///
+    /// They are collected after the grace period and not at once: where the metadata is an older copy of itself, the
+    /// blobs that it does not know yet are data, and somebody should have the time to notice.
     ///
     /// # Errors
     /// [`StoreError`] when the store fails.
@@ -102,6 +106,7 @@ impl Store {
         let started_s = self.0.started_ms / 1000;
         loop {
             let page = self.0.blobs.list(after, PAGE).await?;
+            let mut orphans = Vec::new();
             for blob in page.iter().filter(|blob| blob.written_at <= started_s) {
                 // Pins are looked at first: a blob loses its pin only after its reference is committed.
                 if self.0.pins.is_pinned(blob.id) {
@@ -110,9 +115,14 @@ impl Store {
                 let row = tables::blob_reference(blob.id);
                 let reference = self.system_row::<BlobReferenceRecord>(Table::BlobReference, &row).await;
                 if let Some(None) = unless_damaged("the search for orphans", reference)? {
-                    self.0.blobs.delete(blob.id).await?;
-                    collected.blobs += 1;
+                    orphans.push(blob.id);
                 }
+            }
+            if !orphans.is_empty() {
+                collected.waiting += orphans.len() as u64;
+                let mut commit = Commit::new();
+                self.queue_garbage(&mut commit, &orphans);
+                self.commit(commit).await?;
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.id),

@@ -8,6 +8,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use coffer_blob::MemoryBlobs;
+use coffer_crypto::Key32;
+use coffer_meta::{PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{BucketEncryptionChange, ETagMatch, Encryption, Settings, StoreError, WriteConditions};
 use common::hooks::HookedEngine;
 use common::rng::{Rng, seeds};
@@ -146,6 +148,27 @@ async fn one_of_many_creates_an_object() {
     .await;
     assert_whole(&world.get("a").await);
     assert_eq!(world.blob_count().await, 1, "the others leave nothing");
+}
+
+#[tokio::test]
+async fn hundreds_of_writers_of_one_key_and_copies_of_one_object_all_succeed() {
+    // An engine that gathers commits: of all that were decided on one state, one holds.
+    let dir = tempfile::tempdir().unwrap();
+    let keys = PageKeys::new(Key32::generate());
+    let engine = RedbEngine::open(&dir.path().join("metadata"), keys, RedbSettings::default()).unwrap();
+    let world = World::over(Arc::new(engine), Arc::new(MemoryBlobs::default())).await;
+    world.put("template", &value(0, 2000), Encryption::SseS3).await;
+    all(300, |task| {
+        let world = world.clone();
+        async move {
+            world.put("hot", &value(task, 2000), Encryption::SseS3).await;
+            world.copy(("template", None), &format!("copy {task}"), Encryption::SseS3).await.unwrap();
+        }
+    })
+    .await;
+    assert_whole(&world.get("hot").await);
+    world.assert_no_leak("after the writers").await;
+    assert_eq!(world.blob_count().await, 2);
 }
 
 #[tokio::test]

@@ -175,3 +175,20 @@ async fn a_bucket_goes_only_when_it_is_empty() {
     world.store.collect_garbage().await.unwrap();
     assert_eq!(world.blob_count().await, 0);
 }
+
+#[tokio::test]
+async fn blobs_without_a_record_wait_for_the_grace_period() {
+    let world = World::new().await;
+    world.put("a", &pattern(5000), Encryption::SseS3).await;
+    let mut writer = world.blobs.create().await.unwrap();
+    writer.write("left by a crash".into()).await.unwrap();
+    writer.finish().await.unwrap();
+    world.clock.advance_ms(3_600_000);
+    let store = world.restarted();
+    assert_eq!(store.collect_orphans().await.unwrap().waiting, 1);
+    assert_eq!(store.collect_garbage().await.unwrap().blobs, 0);
+    assert_eq!(world.blob_count().await, 2, "they may be data of newer metadata");
+    world.clock.advance_ms(3_600_000);
+    assert_eq!(store.collect_garbage().await.unwrap().blobs, 1);
+    assert_eq!(world.get("a").await, pattern(5000));
+}

@@ -65,6 +65,7 @@ pub fn names_customer_key(headers: &Headers) -> bool {
 /// # Errors
 /// S-METHOD, C-CONFLICT, K-HDR, the refusal of SSE-KMS, then C-NOALG to C-LEN.
 pub fn for_write(headers: &Headers) -> Result<RequestEncryption, S3Error> {
+    refuse_unknown(headers)?;
     let method = method_of_write(headers)?;
     write_encryption(headers, method)
 }
@@ -74,6 +75,7 @@ pub fn for_write(headers: &Headers) -> Result<RequestEncryption, S3Error> {
 /// # Errors
 /// As [`for_write`], with the errors of the source's key before those of the destination's.
 pub fn for_copy(headers: &Headers) -> Result<(Option<CustomerKey>, RequestEncryption), S3Error> {
+    refuse_unknown(headers)?;
     let method = method_of_write(headers)?;
     let source = customer_key(headers, &COPY_SOURCE, Role::Existing)?;
     Ok((source, write_encryption(headers, method)?))
@@ -84,6 +86,7 @@ pub fn for_copy(headers: &Headers) -> Result<(Option<CustomerKey>, RequestEncryp
 /// # Errors
 /// S-OP, then C-NOALG to C-BADALG.
 pub fn for_part(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
+    refuse_unknown(headers)?;
     refuse_method(headers)?;
     customer_key(headers, &OBJECT, Role::Part)
 }
@@ -93,6 +96,7 @@ pub fn for_part(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
 /// # Errors
 /// As [`for_part`].
 pub fn for_part_copy(headers: &Headers) -> Result<(Option<CustomerKey>, Option<CustomerKey>), S3Error> {
+    refuse_unknown(headers)?;
     refuse_other_methods(headers)?;
     let source = customer_key(headers, &COPY_SOURCE, Role::Existing)?;
     Ok((source, customer_key(headers, &OBJECT, Role::Part)?))
@@ -103,6 +107,7 @@ pub fn for_part_copy(headers: &Headers) -> Result<(Option<CustomerKey>, Option<C
 /// # Errors
 /// S-OP, then C-SHORT to C-BADALG.
 pub fn for_complete(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
+    refuse_unknown(headers)?;
     refuse_other_methods(headers)?;
     if OBJECT.iter().all(|name| headers.contains(name)) {
         customer_key(headers, &OBJECT, Role::Existing)
@@ -116,6 +121,7 @@ pub fn for_complete(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
 /// # Errors
 /// S-OP, then C-NOALG to C-BADALG.
 pub fn for_read(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
+    refuse_unknown(headers)?;
     refuse_method(headers)?;
     customer_key(headers, &OBJECT, Role::Existing)
 }
@@ -191,6 +197,24 @@ fn write_encryption(headers: &Headers, method: Option<&'static str>) -> Result<R
         (None, Some(_)) => RequestEncryption::SseS3,
         (None, None) => RequestEncryption::Unspecified,
     })
+}
+
+/// Refuses encryption headers that mean nothing to this server, as a misspelt one does: what they ask for cannot be
+/// honoured. Their values are not repeated, since one may be a key.
+fn refuse_unknown(headers: &Headers) -> Result<(), S3Error> {
+    let known = |name: &str| {
+        [METHOD, KMS_KEY_ID, KMS_CONTEXT, BUCKET_KEY].contains(&name)
+            || OBJECT.contains(&name)
+            || COPY_SOURCE.contains(&name)
+    };
+    let mut named = headers.with_prefix(METHOD).chain(headers.with_prefix(COPY_SOURCE_PREFIX));
+    match named.find(|(name, _)| !known(name)) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let message = format!("{name} header is not supported for this operation.");
+            Err(S3Error::invalid_argument(message, name, None))
+        }
+    }
 }
 
 /// S-OP: what is fixed already cannot be asked for.
@@ -280,6 +304,7 @@ const OBJECT: [&str; 3] = [
     "x-amz-server-side-encryption-customer-key",
     "x-amz-server-side-encryption-customer-key-md5",
 ];
+const COPY_SOURCE_PREFIX: &str = "x-amz-copy-source-server-side-encryption";
 const COPY_SOURCE: [&str; 3] = [
     "x-amz-copy-source-server-side-encryption-customer-algorithm",
     "x-amz-copy-source-server-side-encryption-customer-key",

@@ -282,3 +282,25 @@ fn an_upload_may_be_completed_under_its_own_method_named_again() {
         assert!(for_complete(&headers(pairs)).is_err() && for_part_copy(&headers(pairs)).is_err());
     }
 }
+
+#[test]
+fn encryption_headers_that_mean_nothing_are_refused_and_not_repeated() {
+    for name in [
+        "x-amz-server-side-encryption-customer-keys",
+        "x-amz-server-side-encryption-aws-bucket-key-enabled",
+        "x-amz-copy-source-server-side-encryption-customer-secret",
+    ] {
+        let headers = headers(&[(name, "SECRET")]);
+        for outcome in [
+            for_write(&headers).err(),
+            for_copy(&headers).err(),
+            for_part(&headers).err(),
+            for_part_copy(&headers).err(),
+            for_complete(&headers).err(),
+            for_read(&headers).err(),
+        ] {
+            let body = outcome.unwrap().body("", "");
+            assert!(body.contains(name) && !body.contains("SECRET"), "{body}");
+        }
+    }
+}
