@@ -6,7 +6,7 @@ use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::names::ObjectKey;
 use crate::object::ETagMatch;
-use crate::store::{MOST_TRIES, Store};
+use crate::store::Store;
 use crate::tables;
 
 impl Store {
@@ -23,7 +23,8 @@ impl Store {
         if_match: Option<&ETagMatch>,
     ) -> Result<(), StoreError> {
         let row = tables::object(bucket.id(), key);
-        for _ in 0..MOST_TRIES {
+        let mut attempts = self.0.turns.attempts();
+        loop {
             let Some(found) = self.find_object(bucket, key).await? else {
                 return if if_match.is_some() { Err(StoreError::PreconditionNoSuchKey) } else { Ok(()) };
             };
@@ -34,10 +35,10 @@ impl Store {
             commit.check(row.clone(), Some(found.sealed.clone())).delete(row.clone());
             let released = found.release(&mut commit, bucket);
             self.queue_garbage(&mut commit, &released);
-            if let Committed::Yes = self.commit(commit).await? {
-                return Ok(());
+            match self.commit(commit).await? {
+                Committed::Yes => return Ok(()),
+                Committed::Conflict(_) => attempts.lost(&row).await?,
             }
         }
-        Err(StoreError::Contention)
     }
 }

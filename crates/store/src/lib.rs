@@ -29,6 +29,7 @@ mod references;
 mod sealing;
 mod store;
 mod tables;
+mod turns;
 mod upload;
 
 pub use body::{Body, ExpectedDigests, FullBody, WantedDigests};

@@ -173,7 +173,8 @@ impl Store {
         let row = tables::object(bucket.id(), key);
         let mut bucket = bucket.clone();
         let part_rows = self.place_parts(&bucket, instance, &mut new);
-        for _ in 0..MOST_TRIES {
+        let mut attempts = self.0.turns.attempts();
+        loop {
             let current = self.find_object(&bucket, key).await?;
             conditions.check(current.as_ref().map(|found| &found.record))?;
             let mut commit = Commit::new();
@@ -195,15 +196,17 @@ impl Store {
                 commit.put(tables::inline_data(*id), sealed.clone());
             }
             commit.put(row.clone(), bucket.keys().seal(Table::Object, &row, &new.record));
-            let own_checks = commit.checks.len();
+            let checked: Vec<_> = commit.checks.iter().map(|check| check.key.clone()).collect();
             extra(&mut commit);
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(new.record),
-                Committed::Conflict(check) if check >= own_checks => return Err(StoreError::NoSuchUpload),
-                Committed::Conflict(_) => bucket = self.same_bucket(&bucket).await?,
+                Committed::Conflict(check) => {
+                    let lost = checked.get(check).ok_or(StoreError::NoSuchUpload)?;
+                    bucket = self.same_bucket(&bucket).await?;
+                    attempts.lost(lost).await?;
+                }
             }
         }
-        Err(StoreError::Contention)
     }
 
     /// The bucket as it is now; it must be the same one, not another of the same name.

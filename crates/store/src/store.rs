@@ -17,6 +17,7 @@ use crate::keys::open_with;
 use crate::pins::Pins;
 use crate::records::encode;
 use crate::tables::Table;
+use crate::turns::Turns;
 
 /// Numbers that shape a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     /// What is known of buckets, valid while their row is still the same bytes.
     pub(crate) buckets: Mutex<HashMap<String, Bucket>>,
     pub(crate) pins: Pins,
+    pub(crate) turns: Turns,
     pub(crate) started_ms: u64,
 }
 
@@ -77,6 +79,7 @@ impl Store {
             system,
             buckets: Mutex::default(),
             pins: Pins::default(),
+            turns: Turns::default(),
             started_ms,
         }))
     }
