@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use coffer_blob::BlobId;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
+use tokio::task::JoinSet;
 
 use crate::error::{Committed, StoreError, unless_damaged};
 use crate::records::{BlobReferenceRecord, GarbageRecord};
@@ -40,12 +41,38 @@ impl Store {
             let page = self.0.engine.scan(range.clone(), PAGE, Direction::Forward).await?;
             let Some(last) = page.last() else { break };
             range.start = Bound::Excluded(last.key.to_vec());
-            for entry in &page {
-                unless_damaged("garbage collection", self.collect_row(entry, &mut collected).await)?;
+            for rows in page.chunks(ROWS_AT_ONCE) {
+                self.collect_rows(rows, &mut collected).await?;
             }
         }
         self.bring_forward(latest_due_ms).await?;
         Ok(collected)
+    }
+
+    /// Collects some rows at once, so that their commits share syncs.
+    async fn collect_rows(&self, rows: &[Entry], collected: &mut Collected) -> Result<(), StoreError> {
+        let mut tasks = JoinSet::new();
+        for row in rows {
+            let (store, row) = (self.clone(), row.clone());
+            tasks.spawn(async move { (store.collect_row(&row).await, row) });
+        }
+        let mut lost = Vec::new();
+        while let Some(task) = tasks.join_next().await {
+            let (result, row) = task.map_err(|_| StoreError::Unavailable("the store is stopping".to_owned()))?;
+            match unless_damaged("garbage collection", result)? {
+                Some(Row::Collected(blobs)) => collected.blobs += blobs,
+                Some(Row::Waits) => collected.waiting += 1,
+                Some(Row::LostRace) => lost.push(row),
+                None => {}
+            }
+        }
+        // Rows that name the same blob are in each other's way.
+        for row in lost {
+            if let Some(Row::Collected(blobs)) = unless_damaged("garbage collection", self.collect_row(&row).await)? {
+                collected.blobs += blobs;
+            }
+        }
+        Ok(())
     }
 
     /// Dates garbage anew that a clock since set back has dated too late.
@@ -64,11 +91,10 @@ impl Store {
     }
 
     /// Drops the references of one garbage row, then removes the blobs that have none left.
-    async fn collect_row(&self, row: &Entry, collected: &mut Collected) -> Result<(), StoreError> {
+    async fn collect_row(&self, row: &Entry) -> Result<Row, StoreError> {
         let blobs = blob_ids(&self.open_system(Table::Garbage, &row.key, &row.value)?)?;
         if blobs.iter().any(|id| self.0.pins.is_pinned(*id)) {
-            collected.waiting += 1;
-            return Ok(());
+            return Ok(Row::Waits);
         }
         let mut commit = Commit::new();
         // Another collection that is under way must not drop the same references again.
@@ -80,15 +106,13 @@ impl Store {
             }
         }
         match self.commit(commit).await? {
-            // A copy has just added a reference: the next collection sees it.
-            Committed::Conflict(_) => return Ok(()),
+            Committed::Conflict(_) => return Ok(Row::LostRace),
             Committed::Yes => {}
         }
-        for id in unreferenced {
+        for &id in &unreferenced {
             self.0.blobs.delete(id).await?;
-            collected.blobs += 1;
         }
-        Ok(())
+        Ok(Row::Collected(unreferenced.len() as u64))
     }
 
     /// Queues the blobs that a crash left behind as garbage: last written when this process had not started, and
@@ -119,10 +143,13 @@ impl Store {
                 }
             }
             if !orphans.is_empty() {
-                collected.waiting += orphans.len() as u64;
                 let mut commit = Commit::new();
+                // The garbage row refers to them. A writer that only seemed to be gone does not get past that.
+                orphans.iter().for_each(|id| self.put_first_reference(&mut commit, *id));
                 self.queue_garbage(&mut commit, &orphans);
-                self.commit(commit).await?;
+                if let Committed::Yes = self.commit(commit).await? {
+                    collected.waiting += orphans.len() as u64;
+                }
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.id),
@@ -131,6 +158,19 @@ impl Store {
         }
     }
 }
+
+/// What became of a garbage row.
+enum Row {
+    /// It is gone, and so many blobs with it.
+    Collected(u64),
+    /// A reader is still at one of its blobs.
+    Waits,
+    /// Somebody has just changed a reference, or collected the row.
+    LostRace,
+}
+
+/// Garbage rows that are collected at once.
+const ROWS_AT_ONCE: usize = 32;
 
 fn blob_ids(record: &GarbageRecord) -> Result<Vec<BlobId>, StoreError> {
     let id = |bytes: &[u8]| bytes.try_into().map(BlobId).ok();

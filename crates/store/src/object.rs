@@ -184,7 +184,7 @@ impl Store {
             let (kept, released): (Vec<_>, Vec<_>) = released.into_iter().partition(|id| new.shared.contains(id));
             self.queue_garbage(&mut commit, &released);
             for id in &new.fresh {
-                self.put_reference(&mut commit, *id, 1);
+                self.put_first_reference(&mut commit, *id);
             }
             for id in new.shared.iter().filter(|id| !kept.contains(id)) {
                 self.add_reference(&mut commit, *id).await?;

@@ -117,7 +117,7 @@ impl Store {
                 let old: UploadPartRecord = bucket.keys().open(Table::Part, &row, &old)?;
                 self.queue_garbage(&mut commit, &[old.part.blob()]);
             }
-            self.put_reference(&mut commit, record.part.blob(), 1);
+            self.put_first_reference(&mut commit, record.part.blob());
             commit.put(row.clone(), bucket.keys().seal(Table::Part, &row, record));
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(()),

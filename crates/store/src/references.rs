@@ -9,8 +9,16 @@ use crate::store::Store;
 use crate::tables::{self, Table};
 
 impl Store {
+    /// Adds to `commit` that a record is the first to refer to a blob.
+    ///
+    /// It does not hold if one does already: [`Store::collect_orphans`] then took the blob for one that a crash left.
+    pub(crate) fn put_first_reference(&self, commit: &mut Commit, id: BlobId) {
+        commit.check(tables::blob_reference(id), None);
+        self.put_reference(commit, id, 1);
+    }
+
     /// Adds to `commit` that `count` records refer to a blob.
-    pub(crate) fn put_reference(&self, commit: &mut Commit, id: BlobId, count: u64) {
+    fn put_reference(&self, commit: &mut Commit, id: BlobId, count: u64) {
         let row = tables::blob_reference(id);
         let sealed = self.seal_system(Table::BlobReference, &row, &BlobReferenceRecord { count });
         commit.put(row, sealed);

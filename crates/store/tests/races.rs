@@ -330,3 +330,45 @@ async fn an_abort_whose_caller_went_away_is_finished_by_the_next_collection() {
     world.collect().await;
     world.assert_empty("after the second collection").await;
 }
+
+#[tokio::test]
+async fn a_writer_that_seemed_to_be_gone_does_not_name_a_blob_that_is_garbage_by_now() {
+    for part in [false, true] {
+        let (world, engine) = World::hooked().await;
+        world.put("a", &pattern(4000), Encryption::SseS3).await;
+        let upload_id = world.create_upload("u", Encryption::SseS3).await;
+        before(&world, &engine, EngineCall::Commit, 1, |other| async move {
+            // Another process does not know that this one is still at it.
+            let late = other.restarted();
+            assert_eq!(late.collect_orphans().await.unwrap().waiting, 1);
+            assert_eq!(late.collect_orphans().await.unwrap().waiting, 0, "they are found once");
+        });
+        let written = if part {
+            world.part("u", upload_id, 1, &pattern(5000), None).await.map(drop)
+        } else {
+            world.try_put("a", &pattern(5000), plain_put(Encryption::SseS3)).await.map(drop)
+        };
+        assert!(engine.is_spent());
+        assert!(matches!(written, Err(StoreError::Contention)));
+        world.collect().await;
+        assert_eq!(world.get("a").await, pattern(4000));
+        assert_eq!(world.blob_count().await, 1);
+        world.assert_no_leak("after the late writer").await;
+    }
+}
+
+#[tokio::test]
+async fn garbage_rows_that_share_a_blob_are_collected_together() {
+    let world = World::new().await;
+    world.put("a", &pattern(5000), Encryption::SseS3).await;
+    for copy in 0..40 {
+        world.copy(("a", None), &format!("copy {copy}"), Encryption::SseS3).await.unwrap();
+    }
+    for copy in 0..40 {
+        world.delete(&format!("copy {copy}")).await;
+    }
+    world.assert_no_leak("after the copies").await;
+    assert_eq!(world.get("a").await, pattern(5000));
+    world.delete("a").await;
+    world.assert_empty("after the source").await;
+}
