@@ -73,7 +73,7 @@ impl Settings {
             trusted_proxies: Vec::new(),
             block_sse_c_on_new_buckets: false,
             log: String::from("info"),
-            inline_threshold_bytes: 32 * 1024,
+            inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,
             garbage_grace_seconds: 600,
             request_idle_seconds: 30,

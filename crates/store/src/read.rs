@@ -352,6 +352,9 @@ impl Run {
         if self.next >= self.end && !(self.first && self.plain_len == 0) {
             return Ok(());
         }
+        if let (RunData::Blob(id), true) = (&self.data, self.first) {
+            self.opener.verify_blob_len(store.0.blobs.len(*id).await?)?;
+        }
         self.first = false;
         // Units start at multiples of their length, so that only the first of a range is read in part.
         let unit_end = (self.next / UNIT_LEN + 1) * UNIT_LEN;

@@ -32,7 +32,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { inline_max: 32 << 10, garbage_grace_ms: 10 * 60 * 1000, block_sse_c_on_new_buckets: false }
+        Self { inline_max: 64 << 10, garbage_grace_ms: 10 * 60 * 1000, block_sse_c_on_new_buckets: false }
     }
 }
 

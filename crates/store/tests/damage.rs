@@ -419,8 +419,11 @@ async fn blobs_flipped_cut_swapped_or_missing_are_damage() {
         fs::remove_file(&file).unwrap();
         assert!(is_damaged(&get(&world, name, &pattern(LEN)).await));
         assert!(get(&world, "twin", &pattern(LEN)).await.is_ok(), "the other object goes on");
-        // What is behind the end is never read.
-        fs::write(&file, [&good[..], b"more"].concat()).unwrap();
+        for longer in [[&good[..], b"more"].concat(), [&good[..], &good[2 * segment..]].concat()] {
+            fs::write(&file, longer).unwrap();
+            assert!(is_damaged(&get(&world, name, &pattern(LEN)).await), "bytes behind the end");
+        }
+        fs::write(&file, &good).unwrap();
         assert!(get(&world, name, &pattern(LEN)).await.is_ok());
     }
 }
