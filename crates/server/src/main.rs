@@ -82,7 +82,11 @@ fn stop_first(error: anyhow::Error) -> anyhow::Error {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("threads cannot be started")
+    // Threads that wait for the disk or hash: enough to keep a disk busy, few enough that what each of them keeps of
+    // freed memory does not add up.
+    const BLOCKING_THREADS: usize = 64;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build().context("threads cannot be started")
 }
 
 /// Logs to stderr: stdout is for what was asked for.

@@ -1,5 +1,7 @@
 //! From a client's body to a sealed part on stable storage, in bounded memory.
 
+use std::pin::pin;
+
 use bytes::Bytes;
 use coffer_blob::{BlobId, BlobWriter};
 use coffer_seal::{PartKeys, PartSealer, SegmentBuffer};
@@ -103,7 +105,7 @@ impl Store {
         };
         let mut buffer = SegmentBuffer::new(UNIT_SEGMENTS, layers);
         let mut plain_len = 0_u64;
-        while let Some(mut chunk) = body.next().await.map_err(StoreError::Body)? {
+        while let Some(mut chunk) = pipeline.beside(body.next()).await?.map_err(StoreError::Body)? {
             plain_len += chunk.len() as u64;
             if plain_len > max_len {
                 return Err(StoreError::EntityTooLarge);
@@ -134,6 +136,24 @@ struct Pipeline<'a> {
 }
 
 impl Pipeline<'_> {
+    /// Waits for `next`, and meanwhile hands the unit in work to the blob once it is sealed: a client that stalls
+    /// leaves no more than a buffer of its own behind.
+    async fn beside<T>(&mut self, next: impl Future<Output = T>) -> Result<T, StoreError> {
+        let mut next = pin!(next);
+        while let Some(busy) = &mut self.busy {
+            let sealed = tokio::select! {
+                biased;
+                next = &mut next => return Ok(next),
+                sealed = busy => sealed,
+            };
+            self.busy = None;
+            let (work, sealed) = sealed.expect("hashing and sealing do not panic");
+            self.write(sealed).await?;
+            self.idle = Some(work);
+        }
+        Ok(next.await)
+    }
+
     /// Takes a full unit that is not the last.
     async fn push(&mut self, unit: SegmentBuffer) -> Result<(), StoreError> {
         let work = self.settle().await?;

@@ -22,7 +22,7 @@ use crate::store::{MOST_TRIES, Store};
 use crate::tables;
 
 /// Plaintext bytes that are read and opened at a time: what a slow reader makes the server hold.
-const UNIT_LEN: u64 = 128 << 10;
+const UNIT_LEN: u64 = 64 << 10;
 
 /// An object found, with the key to it checked, before anything of it was read.
 pub struct ObjectReader<'k> {
