@@ -55,7 +55,9 @@ def test_sigterm_lets_requests_finish(filled):
     server, client = filled
     target, head, _, _ = client.signed("PUT", client.path(BUCKET, "in-flight"), {}, {}, UNSIGNED, tls=False)
     with wire.connect(server.port) as connection:
-        wire.send_head(connection, "PUT", target, head + [("Content-Length", len(BODY))])
+        wire.send_head(connection, "PUT", target, head + [("Content-Length", len(BODY)), ("Expect", "100-continue")])
+        # The server has the request in hand once it asks for the body.
+        assert connection.recv(1024).startswith(b"HTTP/1.1 100 ")
         connection.sendall(BODY[:1000])
         exits = []
         stopping = threading.Thread(target=lambda: exits.append(server.stop()))
