@@ -1,10 +1,11 @@
 //! Access keys, sealed.
 
 use coffer_meta::Commit;
+use zeroize::Zeroize as _;
 
 use crate::error::{Committed, StoreError};
 use crate::records::CredentialRecord;
-use crate::store::{MOST_TRIES, Store};
+use crate::store::Store;
 use crate::tables::{self, Table};
 
 /// The row of the root credentials: no access key can have this name.
@@ -48,17 +49,17 @@ impl Store {
     /// [`StoreError`] when the store fails.
     pub async fn put_root_credentials(&self, credentials: &RootCredentials) -> Result<(), StoreError> {
         let row = tables::credential(ROOT);
-        let record = CredentialRecord {
+        let mut record = CredentialRecord {
             access_key: credentials.access_key.clone(),
             secret_key: credentials.expose_secret().to_owned(),
         };
-        for _ in 0..MOST_TRIES {
-            let mut commit = Commit::new();
-            commit.put(row.clone(), self.seal_system(Table::Credential, &row, &record));
-            if let Committed::Yes = self.commit(commit).await? {
-                return Ok(());
-            }
+        let sealed = self.seal_system(Table::Credential, &row, &record);
+        record.secret_key.zeroize();
+        let mut commit = Commit::new();
+        commit.put(row, sealed);
+        match self.commit(commit).await? {
+            Committed::Yes => Ok(()),
+            Committed::Conflict(_) => Err(StoreError::Contention),
         }
-        Err(StoreError::Contention)
     }
 }

@@ -3,6 +3,7 @@
 use coffer_crypto::Key32;
 use coffer_keyring::{Purpose, RootKeys, WrapContext};
 use coffer_seal::{KekRef, Mode, RecordKey, metadata_key, record_generation};
+use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 use crate::records::{WrappedKeyRecord, encode};
@@ -68,7 +69,7 @@ impl BucketKeys {
 
     /// Seals a row of the bucket.
     pub(crate) fn seal<T: minicbor::Encode<()>>(&self, table: Table, row: &[u8], record: &T) -> Vec<u8> {
-        self.current().records.seal(table.name(), row, &encode(record))
+        self.current().records.seal(table.name(), row, &Zeroizing::new(encode(record)))
     }
 
     /// Opens a row of the bucket.
@@ -110,5 +111,5 @@ pub(crate) fn open_with<T: for<'b> minicbor::Decode<'b, ()>>(
     let record = key
         .open(table.name(), row, sealed)
         .map_err(|error| StoreError::Damaged(format!("a row of table {table_name}: {error}")))?;
-    crate::records::decode(&record)
+    crate::records::decode(&Zeroizing::new(record))
 }

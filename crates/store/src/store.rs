@@ -8,6 +8,7 @@ use coffer_blob::BlobStore;
 use coffer_keyring::RootKeys;
 use coffer_meta::{Commit, Engine};
 use coffer_seal::RecordKey;
+use zeroize::Zeroizing;
 
 use crate::bootstrap::Bootstrap;
 use crate::bucket::Bucket;
@@ -116,7 +117,7 @@ impl Store {
 
     /// Seals a row of a system table.
     pub(crate) fn seal_system<T: minicbor::Encode<()>>(&self, table: Table, row: &[u8], record: &T) -> Vec<u8> {
-        self.0.system.seal(table.name(), row, &encode(record))
+        self.0.system.seal(table.name(), row, &Zeroizing::new(encode(record)))
     }
 
     /// Commits, and tells a lost race from a failure.
