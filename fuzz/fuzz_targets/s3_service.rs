@@ -60,7 +60,7 @@ async fn service() -> S3Service<S3Operations> {
     let (engine, blobs) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryBlobs::default()));
     let store = Store::new(bootstrap, engine, blobs, Arc::new(OneKey), Arc::new(Stopped), Settings::default());
     let name = BucketName::for_creation("photos").expect("a name for a bucket");
-    store.create_bucket(&name, "us-east-1").await.expect("the first bucket");
+    store.create_bucket(&name, &coffer_store::NewBucket::default()).await.expect("the first bucket");
     let operations = OperationSettings {
         region: "us-east-1".to_owned(),
         owner_id: "0".repeat(64),

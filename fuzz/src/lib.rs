@@ -4,7 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use coffer_crypto::{AeadKey, Key32, hkdf_sha512};
-use coffer_s3::auth::{Credentials, Identity};
+use coffer_access::Caller;
+use coffer_s3::auth::{Identified, Identities, Identity};
 use coffer_s3::error::S3Error;
 use coffer_sigv4::{RequestParts, Scope, SecretKey, Signer};
 use tokio::runtime::Runtime;
@@ -49,15 +50,36 @@ impl Root {
     /// The one identity.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let arn = "arn:aws:iam::123456789012:root".to_owned();
-        Arc::new(Self(Arc::new(Identity::new(ACCESS_KEY.to_owned(), arn, SecretKey::new(SECRET)))))
+        let keys = Arc::new(SigningKeys::new(SecretKey::new(SECRET)));
+        let caller = Arc::new(Caller::root("123456789012"));
+        Arc::new(Self(Arc::new(Identity::new(ACCESS_KEY.to_owned(), caller, keys))))
     }
 }
 
 #[async_trait]
-impl Credentials for Root {
-    async fn identity(&self, access_key: &str) -> Result<Option<Arc<Identity>>, S3Error> {
-        Ok((access_key == ACCESS_KEY).then(|| Arc::clone(&self.0)))
+impl Identities for Root {
+    async fn identify(&self, access_key: &str, token: Option<&str>, _: u64) -> Result<Identified, S3Error> {
+        Ok(match (access_key, token) {
+            (ACCESS_KEY, None) => Identified::Known(Arc::clone(&self.0)),
+            (ACCESS_KEY, Some(_)) => Identified::InvalidToken,
+            _ => Identified::UnknownAccessKey,
+        })
+    }
+
+    fn canonical_id(&self, account: &str) -> String {
+        format!("{account:0>64}")
+    }
+
+    async fn account_of_canonical_id(&self, _: &str) -> Result<Option<String>, S3Error> {
+        Ok(None)
+    }
+
+    async fn account_of_email(&self, _: &str) -> Result<Option<String>, S3Error> {
+        Ok(None)
+    }
+
+    async fn principal_exists(&self, _: &str) -> Result<bool, S3Error> {
+        Ok(false)
     }
 }
 

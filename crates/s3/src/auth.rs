@@ -1,11 +1,13 @@
 //! Who sent a request.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use coffer_access::Caller;
+use coffer_crypto::random_array;
 use coffer_sigv4::{
     AuthError, AuthKind, ChunkChain, CredentialFault, HeaderFault, ParsedAuth, PayloadHash, QueryFault, RequestParts,
-    Scope, SecretKey, SigningKey, check_time, parse_authorization, verify,
+    SecretKey, SigningKeys, check_time, parse_authorization, verify,
 };
 use http::{HeaderName, HeaderValue};
 
@@ -13,30 +15,66 @@ use crate::error::S3Error;
 use crate::route::Operation;
 use crate::time::iso8601;
 
-/// Where secrets of access keys come from.
+/// Who there is: access keys, accounts, principals.
 #[async_trait]
-pub trait Credentials: Send + Sync {
-    /// Returns who has this access key; `None` if nobody has.
+pub trait Identities: Send + Sync {
+    /// Finds who has this access key, with the session token that came with it. `now_ms` is in milliseconds since
+    /// 1970.
     ///
     /// # Errors
     /// `ServiceUnavailable` or `InternalError` when that cannot be found out.
-    async fn identity(&self, access_key: &str) -> Result<Option<Arc<Identity>>, S3Error>;
+    async fn identify(&self, access_key: &str, session_token: Option<&str>, now_ms: u64)
+    -> Result<Identified, S3Error>;
+
+    /// The canonical user ID of an account: 64 hexadecimal digits.
+    fn canonical_id(&self, account: &str) -> String;
+
+    /// The account with this canonical user ID, if there is one.
+    ///
+    /// # Errors
+    /// As [`Identities::identify`].
+    async fn account_of_canonical_id(&self, canonical_id: &str) -> Result<Option<String>, S3Error>;
+
+    /// The account with this e-mail address, if there is one.
+    ///
+    /// # Errors
+    /// As [`Identities::identify`].
+    async fn account_of_email(&self, email: &str) -> Result<Option<String>, S3Error>;
+
+    /// Whether a principal that a policy names is there: an ARN of an account's root, a user, a role or a session of a
+    /// role, or the number of an account.
+    ///
+    /// # Errors
+    /// As [`Identities::identify`].
+    async fn principal_exists(&self, principal: &str) -> Result<bool, S3Error>;
 }
 
-/// Somebody with an access key. An implementation of [`Credentials`] keeps it for as long as it is valid: derived
-/// signing keys are kept in it.
+/// What an access key and a session token are good for.
+pub enum Identified {
+    /// Somebody: if the signature is theirs.
+    Known(Arc<Identity>),
+    /// Nobody has the access key, or it is inactive.
+    UnknownAccessKey,
+    /// The session token is none, is not of this access key, or should be there and is not.
+    InvalidToken,
+    /// The session is over.
+    ExpiredToken,
+}
+
+/// Somebody with an access key.
 pub struct Identity {
     access_key: String,
     arn: String,
-    secret: SecretKey,
-    signing_keys: Mutex<Vec<(Scope, Arc<SigningKey>)>>,
+    caller: Arc<Caller>,
+    keys: Arc<SigningKeys>,
 }
 
 impl Identity {
-    /// Somebody called `arn`, such as `arn:aws:iam::123456789012:root`.
+    /// The owner of `access_key`, who signs with `keys`.
     #[must_use]
-    pub fn new(access_key: String, arn: String, secret: SecretKey) -> Self {
-        Self { access_key, arn, secret, signing_keys: Mutex::default() }
+    pub fn new(access_key: String, caller: Arc<Caller>, keys: Arc<SigningKeys>) -> Self {
+        let arn = caller.principal.arn();
+        Self { access_key, arn, caller, keys }
     }
 
     /// The access key ID.
@@ -51,23 +89,15 @@ impl Identity {
         &self.arn
     }
 
-    /// The secret access key.
-    pub(crate) fn secret(&self) -> &SecretKey {
-        &self.secret
+    /// The principal with its policies.
+    #[must_use]
+    pub fn caller(&self) -> &Arc<Caller> {
+        &self.caller
     }
 
-    /// The signing key for `scope`, derived once and kept while the scope is in use.
-    pub(crate) fn signing_key(&self, scope: &Scope) -> Arc<SigningKey> {
-        let mut kept = self.signing_keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, key)) = kept.iter().find(|(other, _)| other == scope) {
-            return Arc::clone(key);
-        }
-        let key = Arc::new(SigningKey::derive(&self.secret, scope));
-        if kept.len() == KEPT_SIGNING_KEYS {
-            kept.remove(0);
-        }
-        kept.push((scope.clone(), Arc::clone(&key)));
-        key
+    /// The secret access key, and what is derived from it.
+    pub(crate) fn keys(&self) -> &SigningKeys {
+        &self.keys
     }
 }
 
@@ -109,15 +139,18 @@ pub struct Authenticated {
 
 /// Verifies signatures.
 pub struct Authenticator {
-    credentials: Arc<dyn Credentials>,
+    identities: Arc<dyn Identities>,
     region: String,
+    /// The keys that the signature of an unknown access key is held against: it takes as long as a wrong one.
+    nobody: SigningKeys,
 }
 
 impl Authenticator {
     /// Takes requests that are signed for `region`.
     #[must_use]
-    pub fn new(credentials: Arc<dyn Credentials>, region: String) -> Self {
-        Self { credentials, region }
+    pub fn new(identities: Arc<dyn Identities>, region: String) -> Self {
+        let nobody = SigningKeys::new(SecretKey::new(random_array::<32>()));
+        Self { identities, region, nobody }
     }
 
     /// Verifies the signature of a request, in its header or its URL. `now_ms` is in milliseconds since 1970.
@@ -137,12 +170,12 @@ impl Authenticator {
         };
         auth.check_scope(self.region_for(&auth, operation), SERVICE).map_err(refuse)?;
         check_time(&auth, unix_s(now_ms), MAX_SKEW_S).map_err(|error| refuse_time(error, &auth, now_ms))?;
-        if auth.session_token.is_some() {
-            return Err(S3Error::invalid_token());
-        }
-        let identity = self.identity(&auth.access_key).await?;
-        let key = identity.signing_key(&auth.scope);
-        verify(&auth, request, &key).map_err(|_| S3Error::signature_does_not_match(Some(&auth.access_key)))?;
+        let identified = self.identities.identify(&auth.access_key, auth.session_token.as_deref(), now_ms).await?;
+        let keys = if let Identified::Known(identity) = &identified { identity.keys() } else { &self.nobody };
+        let key = keys.key(&auth.scope);
+        let verified = verify(&auth, request, &key);
+        let identity = known(identified, &auth.access_key)?;
+        verified.map_err(|_| S3Error::signature_does_not_match(Some(&auth.access_key)))?;
         Ok(Authenticated {
             payload: Some(auth.payload),
             chain: auth.payload.is_streaming().then(|| ChunkChain::of(&auth, key)),
@@ -150,13 +183,17 @@ impl Authenticator {
         })
     }
 
-    /// Finds who has `access_key`.
+    /// Finds who has `access_key`, for a signature that is not in a header or a URL.
     ///
     /// # Errors
-    /// `InvalidAccessKeyId`, and what [`Credentials::identity`] fails with.
-    pub(crate) async fn identity(&self, access_key: &str) -> Result<Arc<Identity>, S3Error> {
-        let identity = self.credentials.identity(access_key).await?;
-        identity.ok_or_else(|| S3Error::invalid_access_key_id(access_key))
+    /// `InvalidAccessKeyId`, `InvalidToken`, `ExpiredToken`, and what [`Identities::identify`] fails with.
+    pub(crate) async fn identity(
+        &self,
+        access_key: &str,
+        session_token: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Arc<Identity>, S3Error> {
+        known(self.identities.identify(access_key, session_token, now_ms).await?, access_key)
     }
 
     /// The region that scopes must name.
@@ -168,6 +205,16 @@ impl Authenticator {
     fn region_for<'a>(&'a self, auth: &ParsedAuth, operation: Operation) -> &'a str {
         let global = matches!(operation, Operation::ListBuckets | Operation::GetBucketLocation);
         if global && auth.scope.region == GLOBAL_REGION { GLOBAL_REGION } else { &self.region }
+    }
+}
+
+/// Somebody, or the answer to nobody.
+fn known(identified: Identified, access_key: &str) -> Result<Arc<Identity>, S3Error> {
+    match identified {
+        Identified::Known(identity) => Ok(identity),
+        Identified::UnknownAccessKey => Err(S3Error::invalid_access_key_id(access_key)),
+        Identified::InvalidToken => Err(S3Error::invalid_token()),
+        Identified::ExpiredToken => Err(S3Error::expired_token()),
     }
 }
 
@@ -244,9 +291,6 @@ const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region")
 
 /// How far a client's clock may be off.
 const MAX_SKEW_S: u32 = 900;
-
-/// A presigned URL lives for seven days, so scopes of eight dates are in use at once.
-const KEPT_SIGNING_KEYS: usize = 8;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -74,12 +74,28 @@ impl ParsedAuth {
 /// # Errors
 /// Every [`AuthError`] but those of time.
 pub fn parse_authorization(request: &RequestParts<'_>) -> Result<Option<ParsedAuth>, AuthError> {
+    parse(request, None)
+}
+
+/// Reads the authentication of a request to a service other than S3, where the signature always covers the body:
+/// `body_sha256` is its SHA-256, whatever `x-amz-content-sha256` says.
+///
+/// # Errors
+/// As [`parse_authorization`], but the header need not be there.
+pub fn parse_authorization_over(
+    request: &RequestParts<'_>,
+    body_sha256: [u8; 32],
+) -> Result<Option<ParsedAuth>, AuthError> {
+    parse(request, Some(PayloadHash::Sha256(body_sha256)))
+}
+
+fn parse(request: &RequestParts<'_>, payload: Option<PayloadHash>) -> Result<Option<ParsedAuth>, AuthError> {
     let query = QueryAuth::gather(request.query);
     let auth = match (request.field("authorization"), query.version_4, query.version_2) {
         (Field::Absent, false, false) => return Ok(None),
-        (Field::Absent, true, false) => parse_query(request, &query)?,
+        (Field::Absent, true, false) => parse_query(request, &query, payload)?,
         (Field::Absent, false, true) => return Err(AuthError::SignatureVersion2),
-        (Field::One(value), false, false) => parse_header(request, value)?,
+        (Field::One(value), false, false) => parse_header(request, value, payload)?,
         _ => return Err(AuthError::SeveralMechanisms),
     };
     if matches!(auth.payload, PayloadHash::StreamingEcdsa { .. }) {
@@ -89,7 +105,11 @@ pub fn parse_authorization(request: &RequestParts<'_>) -> Result<Option<ParsedAu
     Ok(Some(auth))
 }
 
-fn parse_header(request: &RequestParts<'_>, value: &[u8]) -> Result<ParsedAuth, AuthError> {
+fn parse_header(
+    request: &RequestParts<'_>,
+    value: &[u8],
+    payload: Option<PayloadHash>,
+) -> Result<ParsedAuth, AuthError> {
     let malformed = AuthError::HeaderMalformed;
     let value = str::from_utf8(value).map_err(|_| AuthError::UnsupportedType)?.trim_ascii();
     let (scheme, components) = value.split_once(' ').ok_or(AuthError::NoScheme)?;
@@ -103,10 +123,11 @@ fn parse_header(request: &RequestParts<'_>, value: &[u8]) -> Result<ParsedAuth, 
     let credential = Credential::parse(components.credential).map_err(|fault| malformed(fault.into()))?;
     let timestamp = request_time(request).ok_or(AuthError::MissingDate)?;
     check_date(&credential, &timestamp).map_err(|fault| malformed(fault.into()))?;
-    let payload = match request.field(CONTENT_SHA256) {
-        Field::Absent => return Err(AuthError::MissingContentSha256),
-        Field::One(value) => PayloadHash::parse(value).ok_or(AuthError::InvalidContentSha256)?,
-        Field::Several => return Err(AuthError::InvalidContentSha256),
+    let payload = match (payload, request.field(CONTENT_SHA256)) {
+        (Some(payload), _) => payload,
+        (None, Field::Absent) => return Err(AuthError::MissingContentSha256),
+        (None, Field::One(value)) => PayloadHash::parse(value).ok_or(AuthError::InvalidContentSha256)?,
+        (None, Field::Several) => return Err(AuthError::InvalidContentSha256),
     };
     let session_token = match request.field(SECURITY_TOKEN) {
         Field::Absent => None,
@@ -152,7 +173,11 @@ impl<'a> Components<'a> {
     }
 }
 
-fn parse_query(request: &RequestParts<'_>, query: &QueryAuth<'_>) -> Result<ParsedAuth, AuthError> {
+fn parse_query(
+    request: &RequestParts<'_>,
+    query: &QueryAuth<'_>,
+    payload: Option<PayloadHash>,
+) -> Result<ParsedAuth, AuthError> {
     let wrong = AuthError::QueryParameters;
     if query.repeated {
         return Err(wrong(QueryFault::Parameters));
@@ -179,11 +204,12 @@ fn parse_query(request: &RequestParts<'_>, query: &QueryAuth<'_>) -> Result<Pars
     if !is_header_list(&signed_headers) {
         return Err(wrong(QueryFault::Parameters));
     }
-    let payload = match (&query.content_sha256, request.field(CONTENT_SHA256)) {
-        (None, Field::Absent) => PayloadHash::Unsigned,
-        (Some(value), Field::Absent) => PayloadHash::parse(value).ok_or(AuthError::InvalidContentSha256)?,
-        (None, Field::One(value)) => PayloadHash::parse(value).ok_or(AuthError::InvalidContentSha256)?,
-        (Some(_), Field::One(_)) | (_, Field::Several) => return Err(AuthError::InvalidContentSha256),
+    let payload = match (payload, &query.content_sha256, request.field(CONTENT_SHA256)) {
+        (Some(payload), ..) => payload,
+        (None, None, Field::Absent) => PayloadHash::Unsigned,
+        (None, Some(value), Field::Absent) => PayloadHash::parse(value).ok_or(AuthError::InvalidContentSha256)?,
+        (None, None, Field::One(value)) => PayloadHash::parse(value).ok_or(AuthError::InvalidContentSha256)?,
+        (None, Some(_), Field::One(_)) | (None, _, Field::Several) => return Err(AuthError::InvalidContentSha256),
     };
     let session_token = query.session_token.is_some().then(|| text(&query.session_token)).transpose()?;
     Ok(ParsedAuth {

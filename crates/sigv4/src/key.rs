@@ -1,5 +1,7 @@
 //! Secret access keys and the signing keys derived from them.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use coffer_crypto::{Hmac, Key32, hmac_sha256};
 use zeroize::Zeroizing;
 
@@ -54,4 +56,42 @@ impl SigningKey {
     }
 }
 
+/// A secret access key with the signing keys that were derived from it, each kept while its scope is in use.
+pub struct SigningKeys {
+    secret: SecretKey,
+    kept: Mutex<Vec<(Scope, Arc<SigningKey>)>>,
+}
+
+impl SigningKeys {
+    /// Takes the secret access key.
+    #[must_use]
+    pub fn new(secret: SecretKey) -> Self {
+        Self { secret, kept: Mutex::default() }
+    }
+
+    /// The secret access key.
+    #[must_use]
+    pub fn secret(&self) -> &SecretKey {
+        &self.secret
+    }
+
+    /// The signing key for `scope`.
+    #[must_use]
+    pub fn key(&self, scope: &Scope) -> Arc<SigningKey> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, key)) = kept.iter().find(|(other, _)| other == scope) {
+            return Arc::clone(key);
+        }
+        let key = Arc::new(SigningKey::derive(&self.secret, scope));
+        if kept.len() == KEPT {
+            kept.remove(0);
+        }
+        kept.push((scope.clone(), Arc::clone(&key)));
+        key
+    }
+}
+
 const PREFIX: &[u8] = b"AWS4";
+
+/// A presigned URL lives for seven days, so scopes of eight dates are in use at once; and there are several services.
+const KEPT: usize = 12;

@@ -45,12 +45,12 @@ mod sign;
 mod timestamp;
 mod verify;
 
-pub use auth::{AuthKind, MAX_EXPIRES_S, ParsedAuth, parse_authorization};
+pub use auth::{AuthKind, MAX_EXPIRES_S, ParsedAuth, parse_authorization, parse_authorization_over};
 pub use chunks::{ChunkChain, ChunkDecoder, ChunkEncoder, ChunkError, Trailers};
 pub use credential::{Credential, Scope};
 pub use encoding::{decode_path, query_pairs};
 pub use error::{AuthError, CredentialFault, DateMismatch, HeaderFault, QueryFault, SignatureMismatch};
-pub use key::{SecretKey, SigningKey};
+pub use key::{SecretKey, SigningKey, SigningKeys};
 pub use payload::PayloadHash;
 pub use post::{sign_policy, sign_policy_v2, verify_policy, verify_policy_v2};
 pub use request::RequestParts;

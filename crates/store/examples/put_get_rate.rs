@@ -168,7 +168,7 @@ impl UnderTest {
         let settings = Settings { inline_max: case.inline_max, ..Settings::default() };
         let store = Store::new(bootstrap, engine, blobs, root, Arc::new(SystemClock), settings);
         let name = BucketName::for_creation("measured")?;
-        store.create_bucket(&name, "us-east-1").await?;
+        store.create_bucket(&name, &coffer_store::NewBucket::default()).await?;
         let bucket = store.bucket(&name).await?;
         let data = (0..case.len).map(|i| (i * 31 + (i >> 8)) as u8).collect::<Vec<_>>().into();
         let customer_key = case.customer_key.then(Key32::generate);

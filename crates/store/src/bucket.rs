@@ -47,6 +47,15 @@ pub struct BucketEncryptionChange {
     pub sse_c_blocked: Option<bool>,
 }
 
+/// What a bucket is made with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewBucket {
+    /// The region it is made in.
+    pub region: String,
+    /// The account that owns it.
+    pub owner: String,
+}
+
 impl Bucket {
     /// Its name.
     #[must_use]
@@ -64,6 +73,12 @@ impl Bucket {
     #[must_use]
     pub fn region(&self) -> &str {
         &self.0.record.region
+    }
+
+    /// The account that owns it; `None` for a bucket of the first account from before there were others.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.0.record.owner.as_deref()
     }
 
     /// The default encryption that was set explicitly.
@@ -106,17 +121,18 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::BucketAlreadyOwnedByYou`].
-    pub async fn create_bucket(&self, name: &BucketName, region: &str) -> Result<(), StoreError> {
+    pub async fn create_bucket(&self, name: &BucketName, new: &NewBucket) -> Result<(), StoreError> {
         let id = random_array();
         let (_, keys) = BucketKeys::create(&*self.0.root, id).await?;
         let record = BucketRecord {
             id,
             created_ms: self.now_ms(),
-            region: region.to_owned(),
+            region: new.region.clone(),
             keys,
             encryption: None,
             sse_c_blocked: self.0.settings.block_sse_c_on_new_buckets,
             deletion: Deletion::No,
+            owner: Some(new.owner.clone()),
         };
         let row = tables::bucket(name.as_str());
         let mut commit = Commit::new();

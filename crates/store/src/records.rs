@@ -29,6 +29,9 @@ pub(crate) struct BucketRecord {
     /// How far DeleteBucket has come. Until it is decided, writers wait.
     #[n(6)]
     pub(crate) deletion: Deletion,
+    /// The account that owns the bucket; absent: the first one.
+    #[n(7)]
+    pub(crate) owner: Option<String>,
 }
 
 /// How far the deletion of a bucket has come.
@@ -282,6 +285,7 @@ mod tests {
             encryption: None,
             sse_c_blocked: true,
             deletion: Deletion::Decided,
+            owner: None,
         };
         // {0: h'01..', 1: 1000, 2: "eu", 3: [{0: h'02..', 1: 1, 2: h'0304'}], 5: true, 6: 2}
         let expected = format!(

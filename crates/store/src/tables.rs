@@ -18,6 +18,10 @@ pub(crate) enum Table {
     InlineData,
     /// `G` + time + random id: blobs that a record has let go of. System.
     Garbage,
+    /// `I`: accounts and who is in them. System.
+    Identity,
+    /// `K` + access key ID: access keys. System.
+    AccessKey,
     /// `O` + bucket id + object key: current objects.
     Object,
     /// `P` + bucket id + upload id + part number: parts of uploads.
@@ -26,6 +30,8 @@ pub(crate) enum Table {
     PartList,
     /// `R` + blob id: how many records refer to a blob. System.
     BlobReference,
+    /// `T`: no rows, but records that clients keep and bring back. System.
+    Token,
     /// `U` + bucket id + object key + upload id: uploads in progress.
     Upload,
     /// `X` + bucket id + upload id: ended uploads whose left-over parts are still to be removed. System.
@@ -40,10 +46,13 @@ impl Table {
             Self::Bucket => b'B',
             Self::InlineData => b'D',
             Self::Garbage => b'G',
+            Self::Identity => b'I',
+            Self::AccessKey => b'K',
             Self::Object => b'O',
             Self::Part => b'P',
             Self::PartList => b'Q',
             Self::BlobReference => b'R',
+            Self::Token => b'T',
             Self::Upload => b'U',
             Self::EndedUpload => b'X',
         }
@@ -56,10 +65,13 @@ impl Table {
             Self::Bucket => b"bucket",
             Self::InlineData => b"inline-data",
             Self::Garbage => b"garbage",
+            Self::Identity => b"identity",
+            Self::AccessKey => b"access-key",
             Self::Object => b"object",
             Self::Part => b"part",
             Self::PartList => b"part-list",
             Self::BlobReference => b"blob-reference",
+            Self::Token => b"token",
             Self::Upload => b"upload",
             Self::EndedUpload => b"ended-upload",
         }

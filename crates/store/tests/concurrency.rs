@@ -257,7 +257,7 @@ async fn no_put_is_acknowledged_into_a_bucket_that_goes() {
                 for step in 0..30 {
                     if task < 2 {
                         match world.store.delete_bucket(&name).await {
-                            Ok(()) => drop(world.store.create_bucket(&name, "us-east-1").await),
+                            Ok(()) => drop(world.store.create_bucket(&name, &coffer_store::NewBucket::default()).await),
                             Err(StoreError::BucketNotEmpty | StoreError::NoSuchBucket) => {}
                             Err(error) => panic!("{error}"),
                         }

@@ -355,7 +355,7 @@ async fn one_damaged_row_does_not_keep_jobs_from_the_others() {
     write(&world, &garbage[0], flipped(&first, 50)).await;
     assert_eq!(world.collect().await.blobs, 1);
     let name = BucketName::for_creation("another").unwrap();
-    world.store.create_bucket(&name, "us-east-1").await.unwrap();
+    world.store.create_bucket(&name, &coffer_store::NewBucket::default()).await.unwrap();
     let buckets = world.row_keys('B').await;
     let row = world.engine.get(&buckets[0]).await.unwrap().unwrap();
     write(&world, &buckets[0], flipped(&row, 50)).await;

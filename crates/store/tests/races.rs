@@ -209,7 +209,7 @@ async fn a_put_into_a_bucket_that_goes_meanwhile_is_refused_and_leaves_nothing()
     let (world, engine) = World::hooked().await;
     before(&world, &engine, EngineCall::Commit, 1, |other| async move {
         other.store.delete_bucket(other.bucket.name()).await.unwrap();
-        other.store.create_bucket(other.bucket.name(), "us-east-1").await.unwrap();
+        other.store.create_bucket(other.bucket.name(), &coffer_store::NewBucket::default()).await.unwrap();
     });
     let late = world.try_put("a", &pattern(5000), plain_put(Encryption::SseS3)).await;
     assert!(engine.is_spent());

@@ -1,4 +1,4 @@
-use coffer_sigv4::{Signer, Timestamp};
+use coffer_sigv4::{Scope, Signer, Timestamp};
 
 use super::*;
 
@@ -13,15 +13,37 @@ pub(crate) struct One(Arc<Identity>);
 
 impl One {
     pub(crate) fn new() -> Arc<Self> {
-        let arn = "arn:aws:iam::123456789012:root".to_owned();
-        Arc::new(Self(Arc::new(Identity::new(ACCESS_KEY.to_owned(), arn, SecretKey::new(SECRET)))))
+        let keys = Arc::new(SigningKeys::new(SecretKey::new(SECRET)));
+        let caller = Arc::new(Caller::root("123456789012"));
+        Arc::new(Self(Arc::new(Identity::new(ACCESS_KEY.to_owned(), caller, keys))))
     }
 }
 
 #[async_trait]
-impl Credentials for One {
-    async fn identity(&self, access_key: &str) -> Result<Option<Arc<Identity>>, S3Error> {
-        Ok((access_key == ACCESS_KEY).then(|| Arc::clone(&self.0)))
+impl Identities for One {
+    async fn identify(&self, access_key: &str, token: Option<&str>, _: u64) -> Result<Identified, S3Error> {
+        Ok(match (access_key, token) {
+            (ACCESS_KEY, None) => Identified::Known(Arc::clone(&self.0)),
+            (ACCESS_KEY, Some("expired")) => Identified::ExpiredToken,
+            (ACCESS_KEY, Some(_)) => Identified::InvalidToken,
+            _ => Identified::UnknownAccessKey,
+        })
+    }
+
+    fn canonical_id(&self, account: &str) -> String {
+        format!("{account:0>64}")
+    }
+
+    async fn account_of_canonical_id(&self, canonical_id: &str) -> Result<Option<String>, S3Error> {
+        Ok((canonical_id == self.canonical_id("123456789012")).then(|| "123456789012".to_owned()))
+    }
+
+    async fn account_of_email(&self, _: &str) -> Result<Option<String>, S3Error> {
+        Ok(None)
+    }
+
+    async fn principal_exists(&self, principal: &str) -> Result<bool, S3Error> {
+        Ok(principal.contains("123456789012"))
     }
 }
 
@@ -156,17 +178,4 @@ async fn other_mechanisms_are_refused_in_words() {
         assert_eq!(error.code(), code, "{authorization}");
         assert!(!error.body("", "").contains("c2"), "{authorization}");
     }
-}
-
-#[test]
-fn signing_keys_are_kept_and_bounded() {
-    let identity = Identity::new("a".into(), "arn".into(), SecretKey::new("s"));
-    let scope = |day: usize| Scope { date: format!("201305{day:02}"), region: "r".into(), service: "s3".into() };
-    let first = identity.signing_key(&scope(1));
-    assert!(Arc::ptr_eq(&first, &identity.signing_key(&scope(1))));
-    for day in 2..=KEPT_SIGNING_KEYS + 1 {
-        identity.signing_key(&scope(day));
-    }
-    assert_eq!(identity.signing_keys.lock().unwrap().len(), KEPT_SIGNING_KEYS);
-    assert!(!Arc::ptr_eq(&first, &identity.signing_key(&scope(1))));
 }

@@ -38,6 +38,12 @@ impl S3Error {
         Self::new(StatusCode::BAD_REQUEST, "InvalidToken", message)
     }
 
+    /// The session of the token is over.
+    #[must_use]
+    pub fn expired_token() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "ExpiredToken", "The provided token has expired.")
+    }
+
     /// The signature is not the one of this request, or of a chunk of its body, and this access key.
     ///
     /// S3 echoes the string to sign and the canonical request here; the latter may hold a customer key.

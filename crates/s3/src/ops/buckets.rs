@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use coffer_store::{BucketName, StoreError};
+use coffer_store::{BucketName, NewBucket, StoreError};
 use http::{HeaderName, StatusCode, header};
 
 use super::store_error::Subject;
@@ -74,7 +74,8 @@ impl S3Operations {
         if let Some(location) = location.filter(|location| *location != self.settings.region && !location.is_empty()) {
             return Err(S3Error::invalid_location_constraint(&location));
         }
-        match self.store.create_bucket(&bucket, &self.settings.region).await {
+        let new = NewBucket { region: self.settings.region.clone(), owner: self.settings.account_id.clone() };
+        match self.store.create_bucket(&bucket, &new).await {
             Err(StoreError::BucketAlreadyOwnedByYou) if self.settings.region == FIRST_REGION => {}
             created => created.map_err(|error| Subject { bucket: &name, ..Subject::default() }.error(error))?,
         }

@@ -57,7 +57,7 @@ pub async fn receive(
     }
     let mut form = Form::read(source, headers.text("content-type")?.unwrap_or_default()).await?;
     let key = object_key(&form)?;
-    let principal = signature::verify(&form, authenticator).await?;
+    let principal = signature::verify(&form, authenticator, now_ms).await?;
     if let Some(policy) = form.get("policy").filter(|_| matches!(principal, Principal::Identity(_))) {
         let policy = Policy::parse(policy)?;
         policy.check(&form, bucket, now_ms)?;

@@ -11,18 +11,18 @@ use crate::error::S3Error;
 /// # Errors
 /// `InvalidArgument` naming the field that is missing or wrong; `InvalidAccessKeyId`, `InvalidToken`,
 /// `SignatureDoesNotMatch`.
-pub(super) async fn verify(form: &Form, authenticator: &Authenticator) -> Result<Principal, S3Error> {
+pub(super) async fn verify(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Principal, S3Error> {
     let any = |names: &[&str]| names.iter().any(|name| form.get(name).is_some());
     if any(&["x-amz-algorithm", "x-amz-credential", "x-amz-signature"]) {
-        verify_version_4(form, authenticator).await
+        verify_version_4(form, authenticator, now_ms).await
     } else if any(&["awsaccesskeyid", "signature"]) {
-        verify_version_2(form, authenticator).await
+        verify_version_2(form, authenticator, now_ms).await
     } else {
         Ok(Principal::Anonymous)
     }
 }
 
-async fn verify_version_4(form: &Form, authenticator: &Authenticator) -> Result<Principal, S3Error> {
+async fn verify_version_4(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Principal, S3Error> {
     let policy = form.required("policy", "Policy")?;
     let algorithm = form.required("x-amz-algorithm", ALGORITHM)?;
     let credential = form.required("x-amz-credential", CREDENTIAL)?;
@@ -46,31 +46,26 @@ async fn verify_version_4(form: &Form, authenticator: &Authenticator) -> Result<
     };
     let parsed = Credential::parse(credential).map_err(refuse)?;
     parsed.scope.check(authenticator.region(), "s3").map_err(refuse)?;
-    refuse_session(form)?;
-    let identity = authenticator.identity(&parsed.access_key).await?;
-    let key = identity.signing_key(&parsed.scope);
+    let identity = authenticator.identity(&parsed.access_key, form.get(SECURITY_TOKEN), now_ms).await?;
+    let key = identity.keys().key(&parsed.scope);
     match verify_policy(policy, signature, &key) {
         Ok(()) => Ok(Principal::Identity(identity)),
         Err(_) => Err(S3Error::signature_does_not_match(Some(&parsed.access_key))),
     }
 }
 
-async fn verify_version_2(form: &Form, authenticator: &Authenticator) -> Result<Principal, S3Error> {
+async fn verify_version_2(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Principal, S3Error> {
     let policy = form.required("policy", "Policy")?;
     let access_key = form.required("awsaccesskeyid", "AWSAccessKeyId")?;
     let signature = form.required("signature", "Signature")?;
-    refuse_session(form)?;
-    let identity = authenticator.identity(access_key).await?;
-    match verify_policy_v2(policy, signature, identity.secret()) {
+    let identity = authenticator.identity(access_key, form.get(SECURITY_TOKEN), now_ms).await?;
+    match verify_policy_v2(policy, signature, identity.keys().secret()) {
         Ok(()) => Ok(Principal::Identity(identity)),
         Err(_) => Err(S3Error::signature_does_not_match(Some(access_key))),
     }
 }
 
-fn refuse_session(form: &Form) -> Result<(), S3Error> {
-    if form.get("x-amz-security-token").is_some() { Err(S3Error::invalid_token()) } else { Ok(()) }
-}
-
 const ALGORITHM: &str = "X-Amz-Algorithm";
 const CREDENTIAL: &str = "X-Amz-Credential";
 const DATE: &str = "X-Amz-Date";
+const SECURITY_TOKEN: &str = "x-amz-security-token";

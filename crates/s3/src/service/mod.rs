@@ -16,7 +16,7 @@ use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body::Body;
 use tracing::Instrument as _;
 
-use crate::auth::{Authenticated, Authenticator, Credentials};
+use crate::auth::{Authenticated, Authenticator, Identities};
 use crate::body::{BoxError, Framing, RequestBody, Source};
 use crate::error::S3Error;
 use crate::headers::Headers;
@@ -73,11 +73,11 @@ impl<O: Operations> S3Service<O> {
     /// A service of `operations`.
     pub fn new(
         operations: O,
-        credentials: Arc<dyn Credentials>,
+        identities: Arc<dyn Identities>,
         settings: ServiceSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let authenticator = Authenticator::new(credentials, settings.region.clone());
+        let authenticator = Authenticator::new(identities, settings.region.clone());
         Self { operations, authenticator, settings, clock, host_id: answer::host_id() }
     }
 

@@ -72,7 +72,7 @@ impl World {
         let (stored, blob_store) = (engine.clone(), blobs.clone());
         let store = Store::new(bootstrap(&metadata_key), stored, blob_store, root_keys(), clock.clone(), settings);
         let name = BucketName::for_creation("bucket").unwrap();
-        store.create_bucket(&name, "us-east-1").await.unwrap();
+        store.create_bucket(&name, &coffer_store::NewBucket::default()).await.unwrap();
         let bucket = store.bucket(&name).await.unwrap();
         Self { store, engine, blobs, clock, bucket, metadata_key }
     }
