@@ -21,10 +21,19 @@ pub use crate::body::RequestBody;
 pub struct ConnectionInfo {
     /// The other end of the connection.
     pub peer: SocketAddr,
-    /// Whether the connection is TLS.
-    pub tls: bool,
+    /// What was agreed in the TLS handshake; `None` over plain HTTP.
+    pub tls: Option<TlsInfo>,
     /// Whether the peer is a proxy that is trusted to say in `X-Forwarded-Proto` how the client came.
     pub trusted_proxy: bool,
+}
+
+/// What was agreed in a TLS handshake, in the words of S3's logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite under OpenSSL's name for it, such as `ECDHE-RSA-AES128-GCM-SHA256`.
+    pub cipher_suite: &'static str,
 }
 
 /// A request. There is no `Debug`: headers and query may hold customer keys.

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use coffer_s3::request::TlsInfo;
 use http::{HeaderValue, Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -26,7 +27,7 @@ use tokio::time::timeout;
 use crate::connection::{ClientStream, Linger};
 use crate::metrics::{InFlight, Metrics};
 use crate::shutdown::Shutdown;
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// The most bytes that a connection reads ahead, and holds back before it writes.
 const BUFFER_LEN: usize = 64 * 1024;
@@ -54,8 +55,8 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) struct Client {
     /// The other end of the connection.
     pub(crate) peer: SocketAddr,
-    /// Whether the connection is TLS.
-    pub(crate) tls: bool,
+    /// What was agreed in the TLS handshake; `None` over plain HTTP.
+    pub(crate) tls: Option<TlsInfo>,
 }
 
 /// An answer, with the name of the operation it belongs to.
@@ -165,12 +166,14 @@ async fn converse<H: Handler>(
     // Small answers must not wait for more (RFC 896); a socket that cannot do it still works.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_LEN);
-    let client = Client { peer, tls: tls.is_some() };
     let Some(tls) = tls else {
-        return speak_http(stream, client, handler, shared, shutdown).await;
+        return speak_http(stream, Client { peer, tls: None }, handler, shared, shutdown).await;
     };
     match timeout(shared.idle, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => speak_http(stream, client, handler, shared, shutdown).await,
+        Ok(Ok(stream)) => {
+            let client = Client { peer, tls: Some(tls::agreed(stream.get_ref().1)) };
+            speak_http(stream, client, handler, shared, shutdown).await;
+        }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, Result};
-use rustls::ServerConfig;
+use coffer_s3::request::TlsInfo;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CipherSuite, ProtocolVersion, ServerConfig, ServerConnection};
 use time::OffsetDateTime;
 use tokio_rustls::TlsAcceptor;
 
@@ -68,6 +69,33 @@ impl Tls {
             CertificateSource::Given { .. } => None,
             CertificateSource::Made { directory, .. } => Some(directory.join("ca.pem")),
         }
+    }
+}
+
+/// What a finished handshake agreed on.
+pub(crate) fn agreed(connection: &ServerConnection) -> TlsInfo {
+    let version = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        // The configuration allows these two.
+        _ => "TLSv1.3",
+    };
+    let cipher_suite = connection.negotiated_cipher_suite().map_or("-", |suite| openssl_name(suite.suite()));
+    TlsInfo { version, cipher_suite }
+}
+
+/// The name by which OpenSSL, and so S3's logs, know a cipher suite of the provider.
+fn openssl_name(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384 => "ECDHE-ECDSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 => "ECDHE-ECDSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-ECDSA-CHACHA20-POLY1305",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => "ECDHE-RSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => "ECDHE-RSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256 => "ECDHE-RSA-CHACHA20-POLY1305",
+        _ => "-",
     }
 }
 

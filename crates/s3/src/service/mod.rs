@@ -215,8 +215,8 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 
 /// Whether nobody on the way could read the request: TLS here, or at a proxy that is trusted to say so.
 fn is_secure(connection: ConnectionInfo, headers: &Headers) -> Result<bool, S3Error> {
-    if connection.tls || !connection.trusted_proxy {
-        return Ok(connection.tls);
+    if connection.tls.is_some() || !connection.trusted_proxy {
+        return Ok(connection.tls.is_some());
     }
     Ok(headers.text("x-forwarded-proto")?.is_some_and(|protocol| protocol.eq_ignore_ascii_case("https")))
 }

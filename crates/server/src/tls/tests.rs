@@ -99,3 +99,10 @@ fn files_that_hold_nothing_useful_are_refused() {
         assert!(format!("{error:#}").contains(why), "{error:#}");
     }
 }
+
+#[test]
+fn every_cipher_suite_of_the_provider_has_a_name() {
+    for suite in aws_lc_rs::ALL_CIPHER_SUITES {
+        assert_ne!(openssl_name(suite.suite()), "-", "{suite:?}");
+    }
+}
