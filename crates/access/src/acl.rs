@@ -39,6 +39,17 @@ pub struct Grant {
     pub permission: AclPermission,
 }
 
+/// What a list says to one who asks. What an account is granted its users do not have until a policy of theirs says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AclGrant {
+    /// Nothing.
+    None,
+    /// Their account may.
+    Account,
+    /// Everybody may, or everybody who signs, or they are a service that is named.
+    Everyone,
+}
+
 /// An access control list of a bucket or an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acl {
@@ -56,25 +67,25 @@ impl Acl {
         Self { owner: owner.to_owned(), grants: vec![Grant { grantee, permission: AclPermission::FullControl }] }
     }
 
-    /// Whether the list permits this to `principal`. Owners may always read and write the list itself.
+    /// Whom the list permits this, as far as it concerns `principal`. Owners may always read and write the list itself.
     #[must_use]
-    pub fn allows(&self, principal: &Principal, permission: AclPermission) -> bool {
+    pub fn allows(&self, principal: &Principal, permission: AclPermission) -> AclGrant {
         let account = principal.account();
-        if account == Some(&self.owner) && matches!(permission, AclPermission::ReadAcp | AclPermission::WriteAcp) {
-            return true;
-        }
-        self.grants.iter().any(|grant| {
-            let permits = grant.permission == permission || grant.permission == AclPermission::FullControl;
-            let is_meant = match &grant.grantee {
-                Grantee::Account(id) => account == Some(id),
-                Grantee::AllUsers => true,
-                Grantee::AuthenticatedUsers => account.is_some(),
-                Grantee::LogDelivery => {
-                    matches!(principal, Principal::Service { name } if name == "logging.s3.amazonaws.com")
-                }
-            };
-            permits && is_meant
-        })
+        let is_list = matches!(permission, AclPermission::ReadAcp | AclPermission::WriteAcp);
+        let own = if is_list && account == Some(&self.owner) { AclGrant::Account } else { AclGrant::None };
+        let granted = self
+            .grants
+            .iter()
+            .filter(|grant| grant.permission == permission || grant.permission == AclPermission::FullControl)
+            .map(|grant| match &grant.grantee {
+                Grantee::Account(id) if account == Some(id) => AclGrant::Account,
+                Grantee::AllUsers => AclGrant::Everyone,
+                Grantee::AuthenticatedUsers if account.is_some() => AclGrant::Everyone,
+                Grantee::LogDelivery if is_log_delivery(principal) => AclGrant::Everyone,
+                _ => AclGrant::None,
+            })
+            .max();
+        own.max(granted.unwrap_or(AclGrant::None))
     }
 
     /// Whether the list grants anything to everybody, signed or not.
@@ -82,4 +93,8 @@ impl Acl {
     pub fn is_public(&self) -> bool {
         self.grants.iter().any(|grant| matches!(grant.grantee, Grantee::AllUsers | Grantee::AuthenticatedUsers))
     }
+}
+
+fn is_log_delivery(principal: &Principal) -> bool {
+    matches!(principal, Principal::Service { name } if name == "logging.s3.amazonaws.com")
 }

@@ -1,5 +1,6 @@
 //! The one question: may this caller do this action on this resource?
 
+use crate::acl::AclGrant;
 use crate::caller::Caller;
 use crate::context::Context;
 use crate::policy::Policy;
@@ -18,8 +19,8 @@ pub struct Question<'a> {
     pub owner: &'a str,
     /// The policy of the resource: of a bucket, or the trust policy of a role.
     pub resource_policy: Option<&'a Policy>,
-    /// Whether an access control list of the resource grants the action to this caller.
-    pub acl_allows: bool,
+    /// What the access control list of the resource says about the action: see [`Acl::allows`](crate::Acl::allows).
+    pub acl: AclGrant,
     /// What the request says about itself. The caller's own keys need not be repeated here.
     pub context: &'a Context,
 }

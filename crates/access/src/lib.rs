@@ -11,7 +11,7 @@ mod evaluate;
 mod policy;
 mod principal;
 
-pub use acl::{Acl, AclPermission, Grant, Grantee};
+pub use acl::{Acl, AclGrant, AclPermission, Grant, Grantee};
 pub use caller::Caller;
 pub use context::Context;
 pub use evaluate::{Decision, Denial, PolicyType, Question, evaluate};
