@@ -32,7 +32,10 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("coffer-keyring", &["coffer-crypto", "coffer-seal"]),
     ("coffer-meta", &["coffer-crypto", "coffer-seal"]),
     ("coffer-blob", &["coffer-crypto"]),
-    ("coffer-store", &["coffer-blob", "coffer-crypto", "coffer-keyring", "coffer-meta", "coffer-seal"]),
+    (
+        "coffer-store",
+        &["coffer-access", "coffer-blob", "coffer-crypto", "coffer-keyring", "coffer-meta", "coffer-seal"],
+    ),
     ("coffer-s3", &["coffer-access", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
     ("coffer-iam", &["coffer-access", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
     (

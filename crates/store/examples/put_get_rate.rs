@@ -211,6 +211,7 @@ impl UnderTest {
             headers: vec![("content-type".to_owned(), "application/octet-stream".to_owned())],
             storage_class: "STANDARD".to_owned(),
             tags: Vec::new(),
+            access: coffer_store::ObjectAccess::default(),
             wanted: WantedDigests::default(),
             conditions: WriteConditions::default(),
         };

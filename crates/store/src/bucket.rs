@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use coffer_access::Grant;
 use coffer_crypto::random_array;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
+use crate::access::{ObjectOwnership, PublicAccessBlock};
 use crate::error::{Committed, StoreError, unless_damaged};
 use crate::keys::BucketKeys;
 use crate::names::{BucketName, InstanceId};
-use crate::records::{BucketEncryptionRecord, BucketRecord, Deletion, UploadRecord};
+use crate::records::{BucketEncryptionRecord, BucketRecord, Deletion, UploadRecord, grant_records, grants};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 
@@ -25,6 +27,7 @@ struct State {
     /// The sealed row: a commit that checks for it knows that the bucket has not changed.
     row: Bytes,
     keys: Arc<BucketKeys>,
+    acl: Option<Vec<Grant>>,
 }
 
 /// The default encryption that PutBucketEncryption set.
@@ -54,6 +57,12 @@ pub struct NewBucket {
     pub region: String,
     /// The account that owns it.
     pub owner: String,
+    /// Block Public Access, if it is set.
+    pub public_access_block: Option<PublicAccessBlock>,
+    /// Object ownership.
+    pub ownership: ObjectOwnership,
+    /// The grants of the access control list; `None`: everything to the owner and nothing to others.
+    pub acl: Option<Vec<Grant>>,
 }
 
 impl Bucket {
@@ -97,6 +106,36 @@ impl Bucket {
         self.0.record.sse_c_blocked
     }
 
+    /// The bucket policy as it was sent. As long as the text is the same, so is the allocation.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Arc<str>> {
+        self.0.record.policy.as_ref().map(|policy| &policy.0)
+    }
+
+    /// Block Public Access of the bucket alone, if it is set.
+    #[must_use]
+    pub fn public_access_block(&self) -> Option<PublicAccessBlock> {
+        self.0.record.public_access_block.map(Into::into)
+    }
+
+    /// Object ownership; `None` if it was deleted, which means the same as `ObjectWriter`.
+    #[must_use]
+    pub fn ownership(&self) -> Option<ObjectOwnership> {
+        self.0.record.ownership.map_or(Some(ObjectOwnership::BucketOwnerEnforced), Into::into)
+    }
+
+    /// Whether access control lists count, of the bucket and of its objects.
+    #[must_use]
+    pub fn acls_enabled(&self) -> bool {
+        self.ownership() != Some(ObjectOwnership::BucketOwnerEnforced)
+    }
+
+    /// The grants of the access control list; `None`: everything to the owner and nothing to others.
+    #[must_use]
+    pub fn acl(&self) -> Option<&[Grant]> {
+        self.0.acl.as_deref()
+    }
+
     pub(crate) fn id(&self) -> &[u8; 16] {
         &self.0.record.id
     }
@@ -133,6 +172,10 @@ impl Store {
             sse_c_blocked: self.0.settings.block_sse_c_on_new_buckets,
             deletion: Deletion::No,
             owner: Some(new.owner.clone()),
+            policy: None,
+            public_access_block: new.public_access_block.map(Into::into),
+            ownership: Some(Some(new.ownership).into()),
+            acl: new.acl.as_deref().map(grant_records),
         };
         let row = tables::bucket(name.as_str());
         let mut commit = Commit::new();
@@ -182,12 +225,16 @@ impl Store {
         if let Some(bucket) = cached.as_ref().filter(|bucket| bucket.0.row == row) {
             return Ok(bucket.clone());
         }
-        let record: BucketRecord = self.open_system(Table::Bucket, &tables::bucket(name.as_str()), &row)?;
+        let mut record: BucketRecord = self.open_system(Table::Bucket, &tables::bucket(name.as_str()), &row)?;
+        if let Some(known) = cached.as_ref().filter(|bucket| bucket.0.record.policy == record.policy) {
+            record.policy.clone_from(&known.0.record.policy);
+        }
+        let acl = record.acl.as_deref().map(grants).transpose()?;
         let keys = match cached.filter(|bucket| bucket.0.record.keys == record.keys && *bucket.id() == record.id) {
             Some(bucket) => bucket.0.keys.clone(),
             None => Arc::new(BucketKeys::unwrap(&*self.0.root, record.id, &record.keys).await?),
         };
-        let bucket = Bucket(Arc::new(State { name: name.clone(), record, row, keys }));
+        let bucket = Bucket(Arc::new(State { name: name.clone(), record, row, keys, acl }));
         self.cache_bucket(&bucket);
         Ok(bucket)
     }
@@ -254,7 +301,7 @@ impl Store {
         Err(StoreError::Contention)
     }
 
-    async fn replace_bucket(
+    pub(crate) async fn replace_bucket(
         &self,
         bucket: &Bucket,
         change: impl Fn(&mut BucketRecord),

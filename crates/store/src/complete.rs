@@ -320,5 +320,6 @@ fn seal_object(
         part_count: 0,
         parts_show_checksums: upload.record.checksum_algorithm.is_some(),
         tags: upload.record.tags.clone(),
+        access: upload.record.access.clone(),
     }
 }

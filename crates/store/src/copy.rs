@@ -5,6 +5,7 @@ use bytes::Bytes;
 use coffer_crypto::Key32;
 use coffer_seal::{ChecksumAlgorithm, SumsType};
 
+use crate::access::ObjectAccess;
 use crate::body::{Body, WantedDigests};
 use crate::bucket::Bucket;
 use crate::error::{BodyError, StoreError};
@@ -23,6 +24,8 @@ pub struct CopyObject<'a> {
     pub headers: Option<Vec<(String, String)>>,
     /// Tags; `None`: those of the source.
     pub tags: Option<Vec<(String, String)>>,
+    /// Whose the copy is, and its access control list. Never inherited from the source.
+    pub access: ObjectAccess,
     /// As the client named it.
     pub storage_class: String,
     /// The checksum algorithm that the client named; `None`: that of the source.
@@ -67,6 +70,7 @@ impl Store {
             headers,
             storage_class: copy.storage_class,
             tags,
+            access: copy.access,
             wanted: WantedDigests { md5: false, algorithm },
             conditions: copy.conditions,
         };
@@ -107,6 +111,7 @@ impl Store {
             sums: sums.clone(),
             storage_class: copy.storage_class.clone(),
             tags,
+            access: copy.access.clone(),
         };
         let record = self.commit_single(bucket, key, object, &copy.conditions).await?;
         Ok(Some(StoredObject { info: record.info(headers)?, sums: Some(sums) }))

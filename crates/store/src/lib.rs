@@ -4,6 +4,7 @@
 //! of the first two. Reads look up, check the key, then give plaintext piece by piece; writes seal, make the data
 //! durable, and commit the record last: every change is one check-and-commit, tried again when it loses a race.
 
+mod access;
 mod body;
 pub mod bootstrap;
 mod bucket;
@@ -33,6 +34,7 @@ mod tables;
 mod turns;
 mod upload;
 
+pub use access::{BucketAccessChange, BucketChanged, ObjectAccess, ObjectOwnership, PublicAccessBlock};
 pub use body::{Body, ExpectedDigests, FullBody, WantedDigests};
 pub use bootstrap::{Bootstrap, BootstrapError};
 pub use bucket::{Bucket, BucketEncryption, BucketEncryptionChange, NewBucket};

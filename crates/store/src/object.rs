@@ -5,10 +5,11 @@ use coffer_blob::BlobId;
 use coffer_meta::Commit;
 use coffer_seal::{Checksums, SumsType};
 
+use crate::access::ObjectAccess;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::names::{InstanceId, ObjectKey};
-use crate::records::{FieldRecord, ObjectRecord, PartListRecord, PartRecord};
+use crate::records::{FieldRecord, ObjectAccessRecord, ObjectRecord, PartListRecord, PartRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -36,6 +37,8 @@ pub struct ObjectInfo {
     pub parts_show_checksums: bool,
     /// Tags, in the order given.
     pub tags: Vec<(String, String)>,
+    /// Whose it is, and its access control list.
+    pub access: ObjectAccess,
 }
 
 /// The checksums of an object and what they are taken over.
@@ -279,7 +282,12 @@ impl ObjectRecord {
             part_count: (self.kind == KIND_MULTIPART).then_some(self.part_count),
             parts_show_checksums: self.parts_show_checksums,
             tags: self.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
+            access: self.object_access()?,
         })
+    }
+
+    pub(crate) fn object_access(&self) -> Result<ObjectAccess, StoreError> {
+        self.access.as_ref().map_or_else(|| Ok(ObjectAccess::default()), ObjectAccessRecord::access)
     }
 }
 

@@ -6,6 +6,7 @@ use coffer_seal::{
     ChecksumAlgorithm, Checksums, FLAG_LAYOUT, Kind, Layout, LayoutPart, ObjectKeys, PartKeys, SumsType, opaque_etag,
 };
 
+use crate::access::ObjectAccess;
 use crate::body::{Body, WantedDigests};
 use crate::bucket::Bucket;
 use crate::checksum::Hasher;
@@ -13,7 +14,7 @@ use crate::error::StoreError;
 use crate::ingest::{IngestedPart, Location};
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::{KIND_SINGLE, NewObject, ObjectInfo, ObjectSums, WriteConditions, tag_records};
-use crate::records::{ByteRecord, ObjectRecord, PartRecord};
+use crate::records::{ByteRecord, ObjectAccessRecord, ObjectRecord, PartRecord};
 use crate::sealing::{Encryption, Sealing};
 use crate::store::Store;
 
@@ -33,6 +34,8 @@ pub struct PutObject<'a> {
     pub storage_class: String,
     /// Tags, in the order given.
     pub tags: Vec<(String, String)>,
+    /// Whose it is, and its access control list.
+    pub access: ObjectAccess,
     /// Which hashes the client wants.
     pub wanted: WantedDigests,
     /// What must hold of the object that is there.
@@ -79,6 +82,7 @@ impl Store {
             sums: sums.clone(),
             storage_class: put.storage_class,
             tags: put.tags,
+            access: put.access,
         };
         let record = self.commit_single(bucket, key, object, &put.conditions).await?;
         Ok(StoredObject { info: record.info(put.headers)?, sums: Some(sums) })
@@ -119,6 +123,7 @@ impl Store {
             part_count: 1,
             parts_show_checksums: false,
             tags: tag_records(&new.tags),
+            access: ObjectAccessRecord::of(&new.access),
         };
         let part = PartRecord {
             number: 0,
@@ -153,6 +158,7 @@ pub(crate) struct NewSingle {
     pub(crate) sums: ObjectSums,
     pub(crate) storage_class: String,
     pub(crate) tags: Vec<(String, String)>,
+    pub(crate) access: ObjectAccess,
 }
 
 /// The one part of an object.

@@ -7,6 +7,13 @@ use minicbor::{Decode, Encode};
 
 use crate::error::StoreError;
 
+mod access;
+
+pub(crate) use access::{
+    AccountRecord, GrantRecord, ObjectAccessRecord, OwnershipRecord, PolicyText, PublicAccessBlockRecord,
+    grant_records, grants,
+};
+
 /// A bucket. System table.
 #[derive(Encode, Decode, Clone, PartialEq)]
 #[cbor(map)]
@@ -32,6 +39,18 @@ pub(crate) struct BucketRecord {
     /// The account that owns the bucket; absent: the first one.
     #[n(7)]
     pub(crate) owner: Option<String>,
+    /// The bucket policy, as it was sent.
+    #[n(8)]
+    pub(crate) policy: Option<PolicyText>,
+    /// Block Public Access; absent: not set.
+    #[n(9)]
+    pub(crate) public_access_block: Option<PublicAccessBlockRecord>,
+    /// Object ownership; absent: `BucketOwnerEnforced`.
+    #[n(10)]
+    pub(crate) ownership: Option<OwnershipRecord>,
+    /// The grants of the access control list; absent: everything to the owner and nothing to others.
+    #[n(11)]
+    pub(crate) acl: Option<Vec<GrantRecord>>,
 }
 
 /// How far the deletion of a bucket has come.
@@ -111,6 +130,9 @@ pub(crate) struct ObjectRecord {
     pub(crate) parts_show_checksums: bool,
     #[n(13)]
     pub(crate) tags: Vec<FieldRecord>,
+    /// Absent: the bucket owner's, with nothing for others.
+    #[n(14)]
+    pub(crate) access: Option<ObjectAccessRecord>,
 }
 
 /// How an object or upload is sealed, known from the moment its object key is drawn.
@@ -208,6 +230,9 @@ pub(crate) struct UploadRecord {
     pub(crate) composite: bool,
     #[n(7)]
     pub(crate) tags: Vec<FieldRecord>,
+    /// That of the object it will be.
+    #[n(8)]
+    pub(crate) access: Option<ObjectAccessRecord>,
 }
 
 /// How many records refer to a blob.
@@ -286,6 +311,10 @@ mod tests {
             sse_c_blocked: true,
             deletion: Deletion::Decided,
             owner: None,
+            policy: None,
+            public_access_block: None,
+            ownership: None,
+            acl: None,
         };
         // {0: h'01..', 1: 1000, 2: "eu", 3: [{0: h'02..', 1: 1, 2: h'0304'}], 5: true, 6: 2}
         let expected = format!(
@@ -305,6 +334,15 @@ mod tests {
         };
         // {0: [h'09'], 1: h'', 2: [["a", "b"]]}
         assert_eq!(hex::encode(encode(&seal)), "a300814109014002818261616162");
+    }
+
+    #[test]
+    fn a_bucket_from_before_there_were_policies_still_decodes() {
+        // {0: h'01..', 1: 1000, 2: "eu", 3: [], 5: false, 6: 0}
+        let old = format!("a60050{}011903e802626575038005f40600", "01".repeat(16));
+        let bucket: BucketRecord = decode(&hex::decode(old).unwrap()).unwrap();
+        assert!(bucket.policy.is_none() && bucket.public_access_block.is_none());
+        assert!(bucket.ownership.is_none() && bucket.acl.is_none() && bucket.owner.is_none());
     }
 
     #[test]
@@ -335,6 +373,7 @@ mod tests {
             part_count: 1,
             parts_show_checksums: false,
             tags: fields,
+            access: None,
         });
         for at in 0..bytes.len() {
             assert!(decode::<ObjectRecord>(&bytes[..at]).is_err(), "cut at {at}");

@@ -14,6 +14,8 @@ pub(crate) enum Table {
     Credential,
     /// `B` + name: buckets. System.
     Bucket,
+    /// `C` + account: what S3 keeps of an account. System.
+    Account,
     /// `D` + blob id: the sealed bytes of small parts, as they would be in a blob.
     InlineData,
     /// `G` + time + random id: blobs that a record has let go of. System.
@@ -44,6 +46,7 @@ impl Table {
         match self {
             Self::Credential => b'A',
             Self::Bucket => b'B',
+            Self::Account => b'C',
             Self::InlineData => b'D',
             Self::Garbage => b'G',
             Self::Identity => b'I',
@@ -63,6 +66,7 @@ impl Table {
         match self {
             Self::Credential => b"credential",
             Self::Bucket => b"bucket",
+            Self::Account => b"account",
             Self::InlineData => b"inline-data",
             Self::Garbage => b"garbage",
             Self::Identity => b"identity",
@@ -98,6 +102,11 @@ pub(crate) fn credential(access_key: &str) -> Vec<u8> {
 /// The row of a bucket.
 pub(crate) fn bucket(name: &str) -> Vec<u8> {
     row(Table::Bucket, &[name.as_bytes()])
+}
+
+/// What S3 keeps of an account.
+pub(crate) fn account(account: &str) -> Vec<u8> {
+    row(Table::Account, &[account.as_bytes()])
 }
 
 /// Every row of one of the tables of a bucket.

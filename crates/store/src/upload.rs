@@ -8,12 +8,13 @@ use coffer_crypto::Key32;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
 use coffer_seal::{ChecksumAlgorithm, Checksums, ObjectKeys};
 
+use crate::access::ObjectAccess;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError, unless_damaged};
 use crate::list::{EndAsStart as _, Rollup};
 use crate::names::{BucketName, InstanceId, ObjectKey};
 use crate::object::tag_records;
-use crate::records::{EndedUploadRecord, UploadPartRecord, UploadRecord};
+use crate::records::{EndedUploadRecord, ObjectAccessRecord, UploadPartRecord, UploadRecord};
 use crate::sealing::{Encryption, EncryptionMode, Sealing};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -28,6 +29,8 @@ pub struct CreateUpload<'a> {
     pub storage_class: String,
     /// Tags, in the order given.
     pub tags: Vec<(String, String)>,
+    /// Whose the object will be, and its access control list.
+    pub access: ObjectAccess,
     /// The checksum algorithm that the client named.
     pub algorithm: Option<ChecksumAlgorithm>,
     /// The checksum of the whole is the checksum of the parts' checksums.
@@ -51,6 +54,8 @@ pub struct UploadInfo {
     pub composite: bool,
     /// Whose key protects it.
     pub mode: EncryptionMode,
+    /// Whose the object will be, and its access control list.
+    pub access: ObjectAccess,
 }
 
 /// A part of an upload in progress.
@@ -128,6 +133,7 @@ impl Store {
             checksum_algorithm: create.algorithm.map(|algorithm| algorithm as u8),
             composite: create.composite,
             tags: tag_records(&create.tags),
+            access: ObjectAccessRecord::of(&create.access),
         };
         let row = tables::upload(bucket.id(), key, upload_id);
         let mut bucket = bucket.clone();
@@ -374,6 +380,7 @@ impl UploadRecord {
             algorithm: self.algorithm(),
             composite: self.composite,
             mode: self.seal.mode()?,
+            access: self.access.as_ref().map_or_else(|| Ok(ObjectAccess::default()), ObjectAccessRecord::access)?,
         })
     }
 

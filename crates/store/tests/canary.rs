@@ -29,6 +29,7 @@ fn put<'a>(what: &str, encryption: Encryption<'a>) -> PutObject<'a> {
         headers: vec![("content-type".into(), canary("type")), ("x-amz-meta-who".into(), canary(what))],
         storage_class: canary("class"),
         tags: vec![(canary("tag"), canary("tag value"))],
+        access: coffer_store::ObjectAccess::default(),
         wanted: WantedDigests { md5: true, algorithm: Some(ChecksumAlgorithm::Sha256) },
         conditions: WriteConditions::default(),
     }
@@ -73,6 +74,7 @@ async fn nothing_that_clients_send_is_readable() {
             headers: vec![("x-amz-meta-who".into(), canary("upload"))],
             storage_class: canary("class"),
             tags: vec![(canary("tag"), canary("tag value"))],
+            access: coffer_store::ObjectAccess::default(),
             ..plain_upload(Encryption::SseS3)
         };
         world.store.create_upload(&world.bucket, &key(&canary("upload")), create).await.unwrap().upload_id

@@ -136,6 +136,7 @@ impl Walk {
             headers: headers.clone(),
             storage_class: "STANDARD".into(),
             tags: tags.clone(),
+            access: coffer_store::ObjectAccess::default(),
             wanted: WantedDigests::default(),
             conditions,
         };
@@ -179,6 +180,7 @@ impl Walk {
             encryption: self.encryption(lock),
             headers: headers.clone(),
             tags: tags.clone(),
+            access: coffer_store::ObjectAccess::default(),
             storage_class: "STANDARD".into(),
             algorithm: None,
             conditions,

@@ -161,6 +161,7 @@ fn copy(encryption: Encryption<'_>) -> CopyObject<'_> {
         encryption,
         headers: None,
         tags: None,
+        access: coffer_store::ObjectAccess::default(),
         storage_class: "STANDARD".into(),
         algorithm: None,
         conditions: WriteConditions::default(),

@@ -74,7 +74,11 @@ impl S3Operations {
         if let Some(location) = location.filter(|location| *location != self.settings.region && !location.is_empty()) {
             return Err(S3Error::invalid_location_constraint(&location));
         }
-        let new = NewBucket { region: self.settings.region.clone(), owner: self.settings.account_id.clone() };
+        let new = NewBucket {
+            region: self.settings.region.clone(),
+            owner: self.settings.account_id.clone(),
+            ..NewBucket::default()
+        };
         match self.store.create_bucket(&bucket, &new).await {
             Err(StoreError::BucketAlreadyOwnedByYou) if self.settings.region == FIRST_REGION => {}
             created => created.map_err(|error| Subject { bucket: &name, ..Subject::default() }.error(error))?,

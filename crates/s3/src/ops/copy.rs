@@ -1,6 +1,6 @@
 //! CopyObject.
 
-use coffer_store::{Bucket, BucketName, CopyObject, ObjectKey, ObjectReader};
+use coffer_store::{Bucket, BucketName, CopyObject, ObjectAccess, ObjectKey, ObjectReader};
 use http::StatusCode;
 
 use super::get::write_encryption;
@@ -60,6 +60,7 @@ impl S3Operations {
             tags: if replace_tags { Some(parse_tagging_header(&request.headers)?) } else { None },
             storage_class: storage_class.unwrap_or("STANDARD").to_owned(),
             algorithm,
+            access: ObjectAccess::default(),
             conditions: write_conditions(condition),
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };

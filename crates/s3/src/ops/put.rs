@@ -1,6 +1,6 @@
 //! PutObject.
 
-use coffer_store::{Encryption, MAX_PUT_LEN, PutObject, StoredObject};
+use coffer_store::{Encryption, MAX_PUT_LEN, ObjectAccess, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
@@ -46,6 +46,7 @@ impl S3Operations {
             headers: stored_headers.metadata,
             storage_class: stored_headers.storage_class,
             tags: stored_headers.tags,
+            access: ObjectAccess::default(),
             wanted: wanted(&requested),
             conditions: write_conditions(condition),
         };

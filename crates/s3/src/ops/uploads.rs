@@ -1,6 +1,6 @@
 //! CreateMultipartUpload, AbortMultipartUpload, ListParts, ListMultipartUploads.
 
-use coffer_store::{CreateUpload, InstanceId, ListUploads, UploadEntry, UploadInfo};
+use coffer_store::{CreateUpload, InstanceId, ListUploads, ObjectAccess, UploadEntry, UploadInfo};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::get::write_encryption;
@@ -29,6 +29,7 @@ impl S3Operations {
             headers: stored_headers.metadata,
             storage_class: stored_headers.storage_class,
             tags: stored_headers.tags,
+            access: ObjectAccess::default(),
             algorithm: checksum.map(|(algorithm, _)| algorithms::stored(algorithm)),
             composite: checksum.is_some_and(|(_, checksum_type)| checksum_type == ChecksumType::Composite),
         };

@@ -165,6 +165,7 @@ impl World {
             encryption,
             headers: None,
             tags: None,
+            access: coffer_store::ObjectAccess::default(),
             storage_class: "STANDARD".into(),
             algorithm: None,
             conditions: WriteConditions::default(),
@@ -299,6 +300,7 @@ pub fn plain_put(encryption: Encryption<'_>) -> PutObject<'_> {
         headers: vec![("content-type".into(), "text/plain".into()), ("x-amz-meta-owner".into(), "zoë".into())],
         storage_class: "STANDARD".into(),
         tags: Vec::new(),
+        access: coffer_store::ObjectAccess::default(),
         wanted: WantedDigests::default(),
         conditions: WriteConditions::default(),
     }
@@ -310,6 +312,7 @@ pub fn plain_upload(encryption: Encryption<'_>) -> CreateUpload<'_> {
         headers: vec![("content-type".into(), "text/plain".into())],
         storage_class: "STANDARD".into(),
         tags: Vec::new(),
+        access: coffer_store::ObjectAccess::default(),
         algorithm: None,
         composite: false,
     }
