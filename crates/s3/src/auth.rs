@@ -127,10 +127,47 @@ impl Principal {
     }
 }
 
+/// How a request was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed {
+    /// Where the signature was.
+    pub place: SignaturePlace,
+    /// `AWS4-HMAC-SHA256`, or `AWS` for Signature Version 2.
+    pub version: &'static str,
+}
+
+/// Where a signature was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignaturePlace {
+    /// In the `Authorization` header.
+    Header,
+    /// In the URL.
+    Query {
+        /// How long ago it was signed, in milliseconds.
+        age_ms: u64,
+    },
+    /// In the form.
+    Form,
+}
+
+impl SignaturePlace {
+    /// S3's word for it: `REST-HEADER`, `REST-QUERY-STRING` or `POST`.
+    #[must_use]
+    pub fn auth_type(self) -> &'static str {
+        match self {
+            Self::Header => "REST-HEADER",
+            Self::Query { .. } => "REST-QUERY-STRING",
+            Self::Form => "POST",
+        }
+    }
+}
+
 /// What is known of a request once its signature is verified.
 pub struct Authenticated {
     /// Who sent it.
     pub principal: Principal,
+    /// How it was signed; `None` for an anonymous request.
+    pub signed: Option<Signed>,
     /// What the signature says about the body; `None` for an anonymous request.
     pub payload: Option<PayloadHash>,
     /// Where the signatures of chunks start.
@@ -166,7 +203,7 @@ impl Authenticator {
     ) -> Result<Authenticated, S3Error> {
         let refuse = |error| refusal(error, request);
         let Some(auth) = parse_authorization(request).map_err(refuse)? else {
-            return Ok(Authenticated { principal: Principal::Anonymous, payload: None, chain: None });
+            return Ok(Authenticated { principal: Principal::Anonymous, signed: None, payload: None, chain: None });
         };
         auth.check_scope(self.region_for(&auth, operation), SERVICE).map_err(refuse)?;
         check_time(&auth, unix_s(now_ms), MAX_SKEW_S).map_err(|error| refuse_time(error, &auth, now_ms))?;
@@ -177,6 +214,7 @@ impl Authenticator {
         let identity = known(identified, &auth.access_key)?;
         verified.map_err(|_| S3Error::signature_does_not_match(Some(&auth.access_key)))?;
         Ok(Authenticated {
+            signed: Some(signed(&auth, now_ms)),
             payload: Some(auth.payload),
             chain: auth.payload.is_streaming().then(|| ChunkChain::of(&auth, key)),
             principal: Principal::Identity(identity),
@@ -206,6 +244,17 @@ impl Authenticator {
         let global = matches!(operation, Operation::ListBuckets | Operation::GetBucketLocation);
         if global && auth.scope.region == GLOBAL_REGION { GLOBAL_REGION } else { &self.region }
     }
+}
+
+fn signed(auth: &ParsedAuth, now_ms: u64) -> Signed {
+    let place = match auth.kind {
+        AuthKind::Header => SignaturePlace::Header,
+        AuthKind::Presigned { .. } => {
+            let signed_s = u64::try_from(auth.timestamp.unix_s()).unwrap_or(0);
+            SignaturePlace::Query { age_ms: now_ms.saturating_sub(signed_s * 1000) }
+        }
+    };
+    Signed { place, version: coffer_sigv4::ALGORITHM }
 }
 
 /// Somebody, or the answer to nobody.

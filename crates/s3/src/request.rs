@@ -13,7 +13,7 @@ use crate::post::FormAnswer;
 use crate::query::Query;
 use crate::route::{MAX_KEY_LEN, Route};
 
-pub use crate::auth::Principal;
+pub use crate::auth::{Principal, SignaturePlace, Signed};
 pub use crate::body::RequestBody;
 
 /// How a request came.
@@ -21,6 +21,8 @@ pub use crate::body::RequestBody;
 pub struct ConnectionInfo {
     /// The other end of the connection.
     pub peer: SocketAddr,
+    /// The address of the client: the peer's, or what trusted proxies say it is.
+    pub client: IpAddr,
     /// What was agreed in the TLS handshake; `None` over plain HTTP.
     pub tls: Option<TlsInfo>,
     /// Whether the peer is a proxy that is trusted to say in `X-Forwarded-Proto` how the client came.
@@ -49,6 +51,10 @@ pub struct S3Request {
     pub query: Query,
     /// Who asks.
     pub principal: Principal,
+    /// How it was signed; `None` for an anonymous request.
+    pub signed: Option<Signed>,
+    /// When it came, in milliseconds since 1970.
+    pub now_ms: u64,
     /// How the request came.
     pub connection: ConnectionInfo,
     /// Whether it came over TLS, all the way.

@@ -36,7 +36,7 @@ pub(crate) struct Settings {
     pub(crate) region: String,
     /// Base domains of virtual-hosted-style requests: `BUCKET.DOMAIN`.
     pub(crate) domain: Vec<String>,
-    /// Proxies whose `X-Forwarded-Proto` is believed.
+    /// Proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed.
     pub(crate) trusted_proxies: Vec<Network>,
     /// Whether new buckets refuse SSE-C.
     pub(crate) block_sse_c_on_new_buckets: bool,

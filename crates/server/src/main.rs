@@ -9,6 +9,7 @@ mod credentials;
 mod data;
 mod dump;
 mod files;
+mod forwarded;
 mod hygiene;
 mod jobs;
 mod listen;

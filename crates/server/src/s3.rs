@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use crate::config::{Network, Settings};
 use crate::credentials::Root;
 use crate::data::Data;
+use crate::forwarded::client_address;
 use crate::listen::{Answer, Client, Handler};
 
 /// The account that everything belongs to: there is one. It is what `x-amz-expected-bucket-owner` must name.
@@ -62,7 +63,8 @@ impl Handler for S3 {
 
     async fn handle(&self, request: Request<Incoming>, client: Client) -> Answer<ResponseBody> {
         let trusted_proxy = self.trusted_proxies.iter().any(|network| network.contains(client.peer.ip()));
-        let connection = ConnectionInfo { peer: client.peer, tls: client.tls, trusted_proxy };
+        let address = client_address(client.peer.ip(), request.headers(), &self.trusted_proxies);
+        let connection = ConnectionInfo { peer: client.peer, client: address, tls: client.tls, trusted_proxy };
         let answer = self.service.handle(request, connection).await;
         Answer { operation: answer.operation, response: answer.response }
     }

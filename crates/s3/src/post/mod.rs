@@ -10,7 +10,7 @@ mod signature;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::auth::{Authenticator, Principal};
+use crate::auth::{Authenticator, Principal, SignaturePlace, Signed};
 use crate::body::Source;
 use crate::error::S3Error;
 use crate::headers::Headers;
@@ -26,6 +26,8 @@ pub use form::FormFile;
 pub struct PostForm {
     /// Who signed the policy.
     pub principal: Principal,
+    /// How it is signed; `None` for an anonymous form.
+    pub signed: Option<Signed>,
     /// The key of the object.
     pub key: String,
     /// The fields that have the meaning of headers, under the names of headers.
@@ -57,14 +59,20 @@ pub async fn receive(
     }
     let mut form = Form::read(source, headers.text("content-type")?.unwrap_or_default()).await?;
     let key = object_key(&form)?;
-    let principal = signature::verify(&form, authenticator, now_ms).await?;
-    if let Some(policy) = form.get("policy").filter(|_| matches!(principal, Principal::Identity(_))) {
+    let (principal, signed) = match signature::verify(&form, authenticator, now_ms).await? {
+        Some((identity, version)) => {
+            (Principal::Identity(identity), Some(Signed { place: SignaturePlace::Form, version }))
+        }
+        None => (Principal::Anonymous, None),
+    };
+    if let Some(policy) = form.get("policy").filter(|_| !principal.is_anonymous()) {
         let policy = Policy::parse(policy)?;
         policy.check(&form, bucket, now_ms)?;
         form.file.limit(policy.content_length());
     }
     Ok(PostForm {
         principal,
+        signed,
         key,
         headers: as_headers(&form, headers)?,
         tagging: form.get("tagging").map(str::to_owned),
@@ -84,7 +92,8 @@ fn object_key(form: &Form) -> Result<String, S3Error> {
     Ok(key.to_owned())
 }
 
-/// The fields that mean what headers of the same name mean, and the conditions of the HTTP request.
+/// The fields that mean what headers of the same name mean, and of the HTTP request its conditions and what policies
+/// look at.
 fn as_headers(form: &Form, request: &Headers) -> Result<Headers, S3Error> {
     let mut map = HeaderMap::new();
     for (name, value) in form.fields() {
@@ -104,7 +113,7 @@ fn as_headers(form: &Form, request: &Headers) -> Result<Headers, S3Error> {
             _ => return Err(S3Error::invalid_argument("The field cannot be represented as a header.", name, None)),
         };
     }
-    for name in ["if-match", "if-none-match"] {
+    for name in ["if-match", "if-none-match", "referer", "user-agent"] {
         if let Some(value) = request.as_map().get(name) {
             map.insert(name, value.clone());
         }

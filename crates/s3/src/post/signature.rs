@@ -1,28 +1,35 @@
 //! Who signed a form.
 
+use std::sync::Arc;
+
 use coffer_sigv4::{Credential, CredentialFault, Timestamp, verify_policy, verify_policy_v2};
 
 use super::form::Form;
-use crate::auth::{Authenticator, Principal};
+use crate::auth::{Authenticator, Identity};
 use crate::error::S3Error;
 
-/// Verifies the signature over the policy, in Version 4 or 2. A form with none of the fields of either is anonymous.
+/// Verifies the signature over the policy, in Version 4 or 2. Returns who signed and the version of the signature;
+/// `None` for a form with none of the fields of either, which is anonymous.
 ///
 /// # Errors
 /// `InvalidArgument` naming the field that is missing or wrong; `InvalidAccessKeyId`, `InvalidToken`,
 /// `SignatureDoesNotMatch`.
-pub(super) async fn verify(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Principal, S3Error> {
+pub(super) async fn verify(
+    form: &Form,
+    authenticator: &Authenticator,
+    now_ms: u64,
+) -> Result<Option<(Arc<Identity>, &'static str)>, S3Error> {
     let any = |names: &[&str]| names.iter().any(|name| form.get(name).is_some());
     if any(&["x-amz-algorithm", "x-amz-credential", "x-amz-signature"]) {
-        verify_version_4(form, authenticator, now_ms).await
+        Ok(Some((verify_version_4(form, authenticator, now_ms).await?, coffer_sigv4::ALGORITHM)))
     } else if any(&["awsaccesskeyid", "signature"]) {
-        verify_version_2(form, authenticator, now_ms).await
+        Ok(Some((verify_version_2(form, authenticator, now_ms).await?, "AWS")))
     } else {
-        Ok(Principal::Anonymous)
+        Ok(None)
     }
 }
 
-async fn verify_version_4(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Principal, S3Error> {
+async fn verify_version_4(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Arc<Identity>, S3Error> {
     let policy = form.required("policy", "Policy")?;
     let algorithm = form.required("x-amz-algorithm", ALGORITHM)?;
     let credential = form.required("x-amz-credential", CREDENTIAL)?;
@@ -49,18 +56,18 @@ async fn verify_version_4(form: &Form, authenticator: &Authenticator, now_ms: u6
     let identity = authenticator.identity(&parsed.access_key, form.get(SECURITY_TOKEN), now_ms).await?;
     let key = identity.keys().key(&parsed.scope);
     match verify_policy(policy, signature, &key) {
-        Ok(()) => Ok(Principal::Identity(identity)),
+        Ok(()) => Ok(identity),
         Err(_) => Err(S3Error::signature_does_not_match(Some(&parsed.access_key))),
     }
 }
 
-async fn verify_version_2(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Principal, S3Error> {
+async fn verify_version_2(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Arc<Identity>, S3Error> {
     let policy = form.required("policy", "Policy")?;
     let access_key = form.required("awsaccesskeyid", "AWSAccessKeyId")?;
     let signature = form.required("signature", "Signature")?;
     let identity = authenticator.identity(access_key, form.get(SECURITY_TOKEN), now_ms).await?;
     match verify_policy_v2(policy, signature, identity.keys().secret()) {
-        Ok(()) => Ok(Principal::Identity(identity)),
+        Ok(()) => Ok(identity),
         Err(_) => Err(S3Error::signature_does_not_match(Some(access_key))),
     }
 }

@@ -63,7 +63,7 @@ mod tests {
     use crate::request::Principal;
 
     fn anonymous(pairs: &[(&str, &str)]) -> Result<(bool, Option<u64>), &'static str> {
-        let nobody = Authenticated { principal: Principal::Anonymous, payload: None, chain: None };
+        let nobody = Authenticated { principal: Principal::Anonymous, signed: None, payload: None, chain: None };
         match framing(&headers(pairs), nobody) {
             Ok((framing, len)) => Ok((matches!(framing, Framing::Chunked(_)), len)),
             Err(error) => Err(error.code()),

@@ -130,7 +130,7 @@ impl<O: Operations> S3Service<O> {
         let authenticated = self.authenticate(signed, &host, route.operation, now_ms).await?;
         let secure = is_secure(connection, &headers)?;
         sse::check_transport(&headers, secure)?;
-        let principal = authenticated.principal.clone();
+        let (principal, signed) = (authenticated.principal.clone(), authenticated.signed);
         let framing = framing(&headers, authenticated)?;
         let request = S3Request {
             method,
@@ -138,6 +138,8 @@ impl<O: Operations> S3Service<O> {
             headers,
             query,
             principal,
+            signed,
+            now_ms,
             connection,
             secure,
             host,
@@ -145,7 +147,7 @@ impl<O: Operations> S3Service<O> {
             form: None,
             body: RequestBody::empty(),
         };
-        let mut request = self.with_body(request, source, framing, now_ms).await?;
+        let mut request = self.with_body(request, source, framing).await?;
         self.operations.call(&mut request).await
     }
 
@@ -172,7 +174,6 @@ impl<O: Operations> S3Service<O> {
         request: S3Request,
         source: Source,
         (framing, announced_len): (Framing, Option<u64>),
-        now_ms: u64,
     ) -> Result<S3Request, S3Error> {
         if request.route.operation != Operation::PostObject {
             return Ok(S3Request { body: RequestBody::new(source, framing, announced_len), ..request });
@@ -181,13 +182,14 @@ impl<O: Operations> S3Service<O> {
             return Err(S3Error::invalid_request("The signature of a POST must be in its form."));
         }
         let bucket = request.bucket_name().to_owned();
-        let form = post::receive(source, &bucket, &request.headers, &self.authenticator, now_ms).await?;
+        let form = post::receive(source, &bucket, &request.headers, &self.authenticator, request.now_ms).await?;
         sse::check_transport(&form.headers, request.secure)?;
         let file = RequestBody::new(Source::file(form.file), Framing::Plain { sha256: None }, None);
         Ok(S3Request {
             route: Route { bucket: Some(bucket), key: Some(form.key), operation: Operation::PostObject },
             headers: form.headers,
             principal: form.principal,
+            signed: form.signed,
             form: Some(FormDetails { answer: form.answer, tagging: form.tagging }),
             body: file,
             ..request

@@ -43,8 +43,10 @@ impl Operations for &Fake {
     }
 }
 
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 const PLAIN: ConnectionInfo =
-    ConnectionInfo { peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1), tls: None, trusted_proxy: false };
+    ConnectionInfo { peer: SocketAddr::new(LOCALHOST, 1), client: LOCALHOST, tls: None, trusted_proxy: false };
 
 const TLS: TlsInfo = TlsInfo { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
 

@@ -71,7 +71,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "trusted_proxies",
-        about: "An address or network of proxies whose X-Forwarded-Proto is believed; may be repeated",
+        about: "An address or network of proxies whose X-Forwarded-Proto and X-Forwarded-For are believed; may be repeated",
         kind: Kind::Networks(|s| &mut s.trusted_proxies),
     },
     Setting {
