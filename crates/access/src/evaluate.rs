@@ -51,6 +51,25 @@ pub struct Denial {
     pub by: PolicyType,
 }
 
+impl Denial {
+    /// The end of AWS's sentence: `because no identity-based policy allows the s3:GetObject action`.
+    #[must_use]
+    pub fn reason(&self, action: &str) -> String {
+        let by = match self.by {
+            PolicyType::Identity => "identity-based policy",
+            PolicyType::Resource => "resource-based policy",
+            PolicyType::Boundary => "permissions boundary",
+            PolicyType::Session => "session policy",
+        };
+        if self.explicit {
+            let article = if self.by == PolicyType::Identity { "an" } else { "a" };
+            format!("with an explicit deny in {article} {by}")
+        } else {
+            format!("because no {by} allows the {action} action")
+        }
+    }
+}
+
 /// A kind of policy, in AWS's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyType {

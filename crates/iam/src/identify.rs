@@ -1,0 +1,205 @@
+//! Who has an access key.
+
+use std::sync::{Arc, PoisonError};
+
+use coffer_access::Caller;
+use coffer_crypto::{ct_eq, sha256};
+use coffer_sigv4::{SecretKey, SigningKeys};
+use coffer_store::{RowTable, RowVersion};
+
+use crate::error::ApiError;
+use crate::records::{RoleRecord, SessionOf, SessionRecord, UserRecord};
+use crate::rows;
+use crate::settings::Iam;
+
+/// Somebody with an access key, as they were when they were looked up.
+pub struct Credential {
+    /// The access key ID.
+    pub access_key: String,
+    /// The account.
+    pub account: String,
+    /// The principal with its policies.
+    pub caller: Arc<Caller>,
+    /// The secret access key, and what is derived from it.
+    pub keys: Arc<SigningKeys>,
+    /// When temporary credentials end, in milliseconds since 1970.
+    pub(crate) expires_ms: Option<u64>,
+    /// The session, of temporary credentials.
+    pub(crate) session: Option<Arc<SessionRecord>>,
+}
+
+/// What an access key and a session token are good for.
+pub enum Identified {
+    /// Somebody: if the signature is theirs.
+    Known(Arc<Credential>),
+    /// Nobody has the access key, or it is inactive.
+    UnknownAccessKey,
+    /// The session token is none, or is not of this access key, or whose session it was is gone.
+    InvalidToken,
+    /// The session is over.
+    ExpiredToken,
+}
+
+/// Somebody who has asked before, valid while the stamp of the account is the same.
+pub(crate) struct Cached {
+    stamp: RowVersion,
+    token_hash: Option<[u8; 32]>,
+    credential: Arc<Credential>,
+}
+
+/// The most who are remembered.
+const MOST: usize = 10_000;
+
+impl Iam {
+    /// Finds who has an access key. `now_ms` is in milliseconds since 1970.
+    ///
+    /// A change in the account shows at once: a deleted user, an inactive key, another policy.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub async fn identify(
+        &self,
+        access_key: &str,
+        session_token: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Identified, ApiError> {
+        let token_hash = session_token.map(|token| sha256(token.as_bytes()));
+        if let Some(credential) = self.remembered(access_key, token_hash).await? {
+            return Ok(unless_expired(credential, now_ms));
+        }
+        match session_token {
+            None => self.by_access_key(access_key).await,
+            Some(token) => self.by_session(access_key, token, now_ms).await,
+        }
+    }
+
+    async fn remembered(
+        &self,
+        access_key: &str,
+        token_hash: Option<[u8; 32]>,
+    ) -> Result<Option<Arc<Credential>>, ApiError> {
+        let (credential, stamp) = {
+            let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(cached) = known.get(access_key) else { return Ok(None) };
+            let same_token = match (&cached.token_hash, &token_hash) {
+                (None, None) => true,
+                (Some(kept), Some(given)) => ct_eq(kept, given),
+                _ => false,
+            };
+            if !same_token {
+                return Ok(None);
+            }
+            (Arc::clone(&cached.credential), cached.stamp.clone())
+        };
+        Ok((self.stamp(&credential.account).await? == stamp).then_some(credential))
+    }
+
+    async fn stamp(&self, account: &str) -> Result<RowVersion, ApiError> {
+        Ok(self.store().row_version(RowTable::Identity, &rows::stamp(account)).await?)
+    }
+
+    fn remember(&self, stamp: RowVersion, token_hash: Option<[u8; 32]>, credential: Credential) -> Identified {
+        let credential = Arc::new(credential);
+        let cached = Cached { stamp, token_hash, credential: Arc::clone(&credential) };
+        let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(credential.access_key.clone(), cached);
+        Identified::Known(credential)
+    }
+
+    async fn by_access_key(&self, access_key: &str) -> Result<Identified, ApiError> {
+        if let Some(root) = self.root_key().filter(|root| root.access_key == access_key) {
+            let account = self.settings().account_id.clone();
+            let caller = Arc::new(Caller::root(&account));
+            let stamp = self.stamp(&account).await?;
+            let (access_key, keys) = (access_key.to_owned(), Arc::clone(&root.keys));
+            let credential = Credential { access_key, account, caller, keys, expires_ms: None, session: None };
+            return Ok(self.remember(stamp, None, credential));
+        }
+        let Some(first) = self.access_key(access_key).await? else { return Ok(Identified::UnknownAccessKey) };
+        // What is read after the stamp may be newer than it, never older. So the key is read once more.
+        let stamp = self.stamp(&first.account).await?;
+        let Some(record) = self.access_key(access_key).await?.filter(|record| !record.inactive) else {
+            return Ok(Identified::UnknownAccessKey);
+        };
+        if self.is_suspended(&record.account).await? {
+            return Ok(Identified::UnknownAccessKey);
+        }
+        let caller = match &record.user {
+            None => Caller::root(&record.account),
+            Some(name) => {
+                let view = self.view(&record.account);
+                match view.get::<UserRecord>(name).await? {
+                    Some(user) if user.access_keys.iter().any(|key| key == access_key) => {
+                        view.user_caller(&user).await?
+                    }
+                    _ => return Ok(Identified::UnknownAccessKey),
+                }
+            }
+        };
+        let credential = Credential {
+            access_key: access_key.to_owned(),
+            account: record.account.clone(),
+            caller: Arc::new(caller),
+            keys: Arc::new(SigningKeys::new(SecretKey::new(record.secret_key.as_bytes()))),
+            expires_ms: None,
+            session: None,
+        };
+        Ok(self.remember(stamp, None, credential))
+    }
+
+    async fn by_session(&self, access_key: &str, token: &str, now_ms: u64) -> Result<Identified, ApiError> {
+        let Some(session) = self.open_session(access_key, token) else { return Ok(Identified::InvalidToken) };
+        if now_ms >= session.expires_ms {
+            return Ok(Identified::ExpiredToken);
+        }
+        let stamp = self.stamp(&session.account).await?;
+        if self.is_suspended(&session.account).await? {
+            return Ok(Identified::InvalidToken);
+        }
+        let Some(mut caller) = self.session_caller(&session).await? else { return Ok(Identified::InvalidToken) };
+        self.view(&session.account).limit_to_session(&mut caller, &session).await?;
+        let credential = Credential {
+            access_key: access_key.to_owned(),
+            account: session.account.clone(),
+            caller: Arc::new(caller),
+            keys: Arc::new(SigningKeys::new(SecretKey::new(session.secret_key.as_bytes()))),
+            expires_ms: Some(session.expires_ms),
+            session: Some(Arc::new(session)),
+        };
+        Ok(self.remember(stamp, Some(sha256(token.as_bytes())), credential))
+    }
+
+    /// Whose session it is; `None` when they are gone, and another one of the same name is somebody else.
+    async fn session_caller(&self, session: &SessionRecord) -> Result<Option<Caller>, ApiError> {
+        let view = self.view(&session.account);
+        Ok(match session.of {
+            SessionOf::Root => Some(Caller::root(&session.account)),
+            SessionOf::User => match view.get::<UserRecord>(&session.name).await? {
+                Some(user) if user.id == session.id => Some(view.user_caller(&user).await?),
+                _ => None,
+            },
+            SessionOf::Role => match view.get::<RoleRecord>(&session.name).await? {
+                Some(role) if role.id == session.id => Some(view.role_caller(&role, session).await?),
+                _ => None,
+            },
+        })
+    }
+
+    /// Whether an account is closed. The first one never is.
+    async fn is_suspended(&self, account: &str) -> Result<bool, ApiError> {
+        if account == self.settings().account_id {
+            return Ok(false);
+        }
+        Ok(self.account(account).await?.is_none_or(|account| account.suspended))
+    }
+}
+
+fn unless_expired(credential: Arc<Credential>, now_ms: u64) -> Identified {
+    match credential.expires_ms {
+        Some(expires_ms) if now_ms >= expires_ms => Identified::ExpiredToken,
+        _ => Identified::Known(credential),
+    }
+}

@@ -1,0 +1,106 @@
+//! Who signed a request to an API.
+
+use std::sync::Arc;
+
+use coffer_crypto::sha256;
+use coffer_sigv4::{
+    AuthError, AuthKind, ParsedAuth, RequestParts, Timestamp, check_time, parse_authorization_over, verify,
+};
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::error::ApiError;
+use crate::identify::{Credential, Identified};
+use crate::settings::Iam;
+
+/// How far a client's clock may be off, in seconds.
+const MAX_SKEW_S: u32 = 900;
+/// Where AWS's global endpoints are.
+const GLOBAL_REGION: &str = "us-east-1";
+
+/// A signature that holds.
+pub(crate) struct Signed {
+    /// Whose it is.
+    pub(crate) credential: Arc<Credential>,
+    /// The service that the request is signed for.
+    pub(crate) service: String,
+    /// The region that the request is signed for.
+    pub(crate) region: String,
+}
+
+impl Iam {
+    /// Verifies the signature of a request, in its header or its URL; `None` for a request without one.
+    ///
+    /// # Errors
+    /// AWS's own, for each way in which a request may not be authentic.
+    pub(crate) async fn authenticate(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        now_ms: u64,
+    ) -> Result<Option<Signed>, ApiError> {
+        let headers: Vec<(&str, &[u8])> =
+            parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+        let request = RequestParts { method: parts.method.as_str(), path, query, headers: &headers };
+        let Some(auth) = parse_authorization_over(&request, sha256(body)).map_err(refusal)? else { return Ok(None) };
+        if auth.scope.region != self.settings().region && auth.scope.region != GLOBAL_REGION {
+            return Err(mismatch("Credential should be scoped to a valid region. "));
+        }
+        check_time(&auth, i64::try_from(now_ms / 1000).unwrap_or(i64::MAX), MAX_SKEW_S)
+            .map_err(|_| out_of_time(&auth, now_ms))?;
+        let identified = self.identify(&auth.access_key, auth.session_token.as_deref(), now_ms).await?;
+        let keys = if let Identified::Known(credential) = &identified { &credential.keys } else { &self.0.nobody };
+        let verified = verify(&auth, &request, &keys.key(&auth.scope));
+        let credential = match identified {
+            Identified::Known(credential) => credential,
+            Identified::ExpiredToken => return Err(expired_token()),
+            Identified::UnknownAccessKey | Identified::InvalidToken => return Err(invalid_client_token_id()),
+        };
+        verified.map_err(|_| {
+            mismatch(
+                "The request signature we calculated does not match the signature you provided. Check your AWS Secret \
+                 Access Key and signing method. Consult the service documentation for details.",
+            )
+        })?;
+        Ok(Some(Signed { credential, service: auth.scope.service, region: auth.scope.region }))
+    }
+}
+
+/// The answer to a request whose authentication cannot be read.
+fn refusal(error: AuthError) -> ApiError {
+    match error {
+        AuthError::Signature(_) | AuthError::HeadersNotSigned(_) => mismatch(error.to_string()),
+        _ => ApiError::new(StatusCode::BAD_REQUEST, "IncompleteSignature", error.to_string()),
+    }
+}
+
+fn mismatch(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "SignatureDoesNotMatch", message)
+}
+
+/// The security token included in the request is expired.
+fn expired_token() -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "ExpiredToken", "The security token included in the request is expired")
+}
+
+/// Nobody has the access key, or the session token is none.
+pub(crate) fn invalid_client_token_id() -> ApiError {
+    let message = "The security token included in the request is invalid.";
+    ApiError::new(StatusCode::FORBIDDEN, "InvalidClientTokenId", message)
+}
+
+/// The answer to a request that is too old or too new.
+fn out_of_time(auth: &ParsedAuth, now_ms: u64) -> ApiError {
+    let now = i64::try_from(now_ms / 1000).ok().and_then(Timestamp::from_unix_s);
+    let now = now.as_ref().map_or("now", Timestamp::as_str);
+    match auth.kind {
+        AuthKind::Presigned { .. } => mismatch(format!("Signature expired: {} {now}", auth.timestamp.as_str())),
+        AuthKind::Header if auth.timestamp.unix_s() * 1000 > i64::try_from(now_ms).unwrap_or(i64::MAX) => {
+            mismatch(format!("Signature not yet current: {} is still later than {now}", auth.timestamp.as_str()))
+        }
+        AuthKind::Header => {
+            mismatch(format!("Signature expired: {} is now earlier than {now}", auth.timestamp.as_str()))
+        }
+    }
+}
