@@ -1,6 +1,6 @@
 //! Whether somebody may ask for an action of IAM or STS.
 
-use coffer_access::{Context, Decision, Policy, Question, evaluate};
+use coffer_access::{AclGrant, Context, Decision, Policy, Question, evaluate};
 
 use crate::api::ApiRequest;
 use crate::error::ApiError;
@@ -49,7 +49,7 @@ impl ApiRequest<'_> {
             resource,
             owner,
             resource_policy,
-            acl_allows: false,
+            acl: AclGrant::None,
             context: &context,
         };
         match evaluate(&question) {

@@ -11,6 +11,7 @@ mod arn;
 mod authorize;
 mod bootstrap;
 mod caller;
+mod directory;
 mod error;
 mod iam;
 mod identify;

@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Vec<Network>,
     /// Whether new buckets refuse SSE-C.
     pub(crate) block_sse_c_on_new_buckets: bool,
+    /// Whether root access keys may use S3.
+    pub(crate) root_may_use_s3: bool,
     /// The log filter: a level, or directives by module.
     pub(crate) log: String,
     /// The largest object, in bytes, that is kept inside its record instead of a blob of its own.
@@ -72,6 +74,7 @@ impl Settings {
             domain: Vec::new(),
             trusted_proxies: Vec::new(),
             block_sse_c_on_new_buckets: false,
+            root_may_use_s3: true,
             log: String::from("info"),
             inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,

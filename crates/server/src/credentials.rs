@@ -15,6 +15,8 @@ pub(crate) struct Root {
     pub(crate) credentials: RootCredentials,
     /// Whether nobody has seen them yet.
     pub(crate) made: bool,
+    /// Whether they come from the environment.
+    pub(crate) from_environment: bool,
 }
 
 /// Returns the root credentials of `store`. Those of the environment replace the kept ones; if there are neither, new
@@ -30,15 +32,15 @@ pub(crate) async fn establish(store: &Store, environment: Option<(String, String
         if !kept.is_some_and(|kept| same(&kept, &credentials)) {
             store.put_root_credentials(&credentials).await?;
         }
-        return Ok(Root { credentials, made: false });
+        return Ok(Root { credentials, made: false, from_environment: true });
     }
     if let Some(credentials) = kept {
-        return Ok(Root { credentials, made: false });
+        return Ok(Root { credentials, made: false, from_environment: false });
     }
     // 70 bits name the account, 200 bits are its secret.
     let credentials = RootCredentials::new(format!("{PREFIX}{}", random_text::<14>()), random_text::<40>());
     store.put_root_credentials(&credentials).await?;
-    Ok(Root { credentials, made: true })
+    Ok(Root { credentials, made: true, from_environment: false })
 }
 
 fn same(a: &RootCredentials, b: &RootCredentials) -> bool {

@@ -11,6 +11,7 @@ mod dump;
 mod files;
 mod forwarded;
 mod hygiene;
+mod identities;
 mod jobs;
 mod listen;
 mod lock;

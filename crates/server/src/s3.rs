@@ -1,44 +1,57 @@
-//! S3 behind the listeners: the operations over the store, and who may use them.
+//! S3 and the APIs beside it behind the listeners, and who may use them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use coffer_access::Caller;
-use coffer_crypto::sha256;
-use coffer_s3::auth::{Identified, Identities, Identity};
-use coffer_s3::error::S3Error;
+use anyhow::{Result, anyhow};
+use bytes::Bytes;
+use coffer_crypto::random_array;
+use coffer_iam::{ApiConnection, Iam, IamSettings, RootKey, is_api_request};
 use coffer_s3::ops::{OperationSettings, S3Operations};
 use coffer_s3::request::ConnectionInfo;
 use coffer_s3::response::ResponseBody;
 use coffer_s3::service::{S3Service, ServiceSettings};
 use coffer_sigv4::{SecretKey, SigningKeys};
-use coffer_store::SystemClock;
-use http::Request;
+use coffer_store::{Clock as _, SystemClock};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
 use crate::config::{Network, Settings};
 use crate::credentials::Root;
 use crate::data::Data;
 use crate::forwarded::client_address;
+use crate::identities::IamIdentities;
 use crate::listen::{Answer, Client, Handler};
 
-/// The account that everything belongs to: there is one. It is what `x-amz-expected-bucket-owner` must name.
+/// The first account.
 const ACCOUNT_ID: &str = "000000000000";
+/// The most bytes of a request to the APIs: a policy document of the largest kind, percent-encoded, several times over.
+const MAX_API_BODY_LEN: usize = 1 << 20;
 
-/// S3 over HTTP, for the listeners.
+/// S3 over HTTP, and IAM and its siblings, for the listeners.
 pub(crate) struct S3 {
     service: S3Service<S3Operations>,
+    iam: Iam,
     trusted_proxies: Vec<Network>,
+    idle: Duration,
 }
 
 impl S3 {
-    /// S3 over the store of `data`, for its root credentials.
-    pub(crate) fn new(settings: &Settings, data: &Data, root: &Root) -> Self {
+    /// S3 over the store of `data`.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn new(settings: &Settings, data: &Data, root: &Root) -> Result<Self> {
         let store = data.store.clone();
+        let iam = IamSettings { account_id: ACCOUNT_ID.to_owned(), region: settings.region.clone() };
+        let iam = Iam::new(store.clone(), iam, Some(root_key(root)));
+        iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
         let operations = OperationSettings {
             region: settings.region.clone(),
-            owner_id: owner_id(store.id()),
+            owner_id: iam.canonical_id(ACCOUNT_ID),
             account_id: ACCOUNT_ID.to_owned(),
         };
         let service = ServiceSettings {
@@ -46,15 +59,35 @@ impl S3 {
             domains: settings.domain.clone(),
             idle: Duration::from_secs(settings.request_idle_seconds),
         };
-        let secret = SecretKey::new(root.credentials.expose_secret().to_owned());
-        let keys = Arc::new(SigningKeys::new(secret));
-        let identity = Identity::new(root.credentials.access_key.clone(), Arc::new(Caller::root(ACCOUNT_ID)), keys);
-        let identities = Arc::new(RootOnly(Arc::new(identity)));
+        let identities = Arc::new(IamIdentities { iam: iam.clone(), root_may_use_s3: settings.root_may_use_s3 });
         let operations = S3Operations::new(store, operations);
-        Self {
+        Ok(Self {
             service: S3Service::new(operations, identities, service, Arc::new(SystemClock)),
+            iam,
             trusted_proxies: settings.trusted_proxies.clone(),
-        }
+            idle: Duration::from_secs(settings.request_idle_seconds),
+        })
+    }
+
+    /// Answers a request to IAM or one of its siblings.
+    async fn api(
+        &self,
+        parts: Parts,
+        body: Incoming,
+        client: Client,
+        address: IpAddr,
+        trusted_proxy: bool,
+    ) -> Answer<ResponseBody> {
+        let request_id = hex(&random_array::<16>());
+        let body = match tokio::time::timeout(self.idle, Limited::new(body, MAX_API_BODY_LEN).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE),
+            Err(_) => return refused(StatusCode::REQUEST_TIMEOUT),
+        };
+        let forwarded = parts.headers.get("x-forwarded-proto").is_some_and(|value| value == "https");
+        let connection = ApiConnection { peer: address, secure: client.tls.is_some() || (trusted_proxy && forwarded) };
+        let answer = self.iam.handle(&parts, &body, connection, &request_id, SystemClock.now_ms()).await;
+        Answer { operation: answer.operation, response: answer.response.map(ResponseBody::Full) }
     }
 }
 
@@ -64,56 +97,33 @@ impl Handler for S3 {
     async fn handle(&self, request: Request<Incoming>, client: Client) -> Answer<ResponseBody> {
         let trusted_proxy = self.trusted_proxies.iter().any(|network| network.contains(client.peer.ip()));
         let address = client_address(client.peer.ip(), request.headers(), &self.trusted_proxies);
+        let (parts, body) = request.into_parts();
+        if is_api_request(&parts) {
+            return self.api(parts, body, client, address, trusted_proxy).await;
+        }
         let connection = ConnectionInfo { peer: client.peer, client: address, tls: client.tls, trusted_proxy };
-        let answer = self.service.handle(request, connection).await;
+        let answer = self.service.handle(Request::from_parts(parts, body), connection).await;
         Answer { operation: answer.operation, response: answer.response }
     }
 }
 
-/// The canonical user ID of the owner: one for each store, and telling nothing.
-fn owner_id(store_id: &[u8; 16]) -> String {
-    let hash = sha256(&[b"canonical user", &store_id[..]].concat());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+/// A body that is not taken: the connection ends with it.
+fn refused(status: StatusCode) -> Answer<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Full(Bytes::new()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    Answer { operation: "Unknown", response }
 }
 
-/// Knows the root access key and no other.
-struct RootOnly(Arc<Identity>);
-
-#[async_trait]
-impl Identities for RootOnly {
-    async fn identify(&self, access_key: &str, token: Option<&str>, _: u64) -> Result<Identified, S3Error> {
-        Ok(match token {
-            _ if access_key != self.0.access_key() => Identified::UnknownAccessKey,
-            None => Identified::Known(Arc::clone(&self.0)),
-            Some(_) => Identified::InvalidToken,
-        })
-    }
-
-    fn canonical_id(&self, account: &str) -> String {
-        account.to_owned()
-    }
-
-    async fn account_of_canonical_id(&self, _: &str) -> Result<Option<String>, S3Error> {
-        Ok(None)
-    }
-
-    async fn account_of_email(&self, _: &str) -> Result<Option<String>, S3Error> {
-        Ok(None)
-    }
-
-    async fn principal_exists(&self, _: &str) -> Result<bool, S3Error> {
-        Ok(false)
+fn root_key(root: &Root) -> RootKey {
+    let secret = SecretKey::new(root.credentials.expose_secret().to_owned());
+    RootKey {
+        access_key: root.credentials.access_key.clone(),
+        keys: Arc::new(SigningKeys::new(secret)),
+        from_environment: root.from_environment,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_owner_id_is_64_digits_and_differs_by_store() {
-        let id = owner_id(&[1; 16]);
-        assert!(id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()));
-        assert_ne!(id, owner_id(&[2; 16]));
-    }
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

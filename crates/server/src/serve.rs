@@ -54,7 +54,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
         (None, None) => None,
     };
     let root = credentials::establish(&data.store, root_credentials).await?;
-    let handler = Arc::new(S3::new(&settings, &data, &root));
+    let handler = Arc::new(S3::new(&settings, &data, &root).await?);
     announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
     run(&settings, listeners, tls, handler, &data, signals).await;
     data.engine.close().context("the metadata could not be closed cleanly; what was acknowledged is safe")

@@ -136,7 +136,7 @@ mod tests {
             data: Path::new("/data"),
             key_file: Path::new("/keys/root.key"),
             made_key: made,
-            root: &Root { credentials, made },
+            root: &Root { credentials, made, from_environment: false },
             region: "us-east-1",
         }
         .text()

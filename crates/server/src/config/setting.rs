@@ -80,6 +80,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Switch(|s| &mut s.block_sse_c_on_new_buckets),
     },
     Setting {
+        name: "root_may_use_s3",
+        about: "Whether root access keys may use S3, and not only the APIs that manage users",
+        kind: Kind::Switch(|s| &mut s.root_may_use_s3),
+    },
+    Setting {
         name: "log",
         about: "What to log: error, warn, info, debug, trace, or directives by module",
         kind: Kind::Text(|s| &mut s.log),
