@@ -3,11 +3,10 @@
 import hashlib
 import itertools
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from support.client import Client
+from support.iam import client_of
 from support.server import BINARY, Server
 
 _bucket_numbers = itertools.count(1)
@@ -18,17 +17,8 @@ def pytest_configure(config):
 
 
 def boto_client(server, tls=False, **settings):
-    """boto3 against a server: path style, no retries, so that every failure shows."""
-    options = {"s3": {"addressing_style": "path"}, "retries": {"total_max_attempts": 1}, "read_timeout": 120} | settings
-    return boto3.client(
-        "s3",
-        endpoint_url=server.tls_url if tls else server.url,
-        verify=str(server.ca_file) if tls else None,
-        aws_access_key_id=server.credentials.access_key,
-        aws_secret_access_key=server.credentials.secret_key,
-        region_name=server.credentials.region,
-        config=Config(**options),
-    )
+    """boto3 for S3 against a server: path style, no retries, so that every failure shows."""
+    return client_of("s3", server, tls=tls, **settings)
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +67,18 @@ def s3(server):
 def s3_tls(server):
     """boto3 over HTTPS, trusting the server's own CA."""
     return boto_client(server, tls=True)
+
+
+@pytest.fixture(scope="session")
+def iam(server):
+    """boto3 for IAM, as the root user of the shared server."""
+    return client_of("iam", server)
+
+
+@pytest.fixture(scope="session")
+def sts(server):
+    """boto3 for STS, as the root user of the shared server."""
+    return client_of("sts", server)
 
 
 @pytest.fixture(scope="session")

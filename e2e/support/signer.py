@@ -17,6 +17,7 @@ class Credentials:
     access_key: str
     secret_key: str
     region: str = "us-east-1"
+    session_token: str | None = None
 
 
 def sha256_hex(data):

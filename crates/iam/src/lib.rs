@@ -25,6 +25,8 @@ mod session;
 mod settings;
 mod signature;
 mod sts;
+#[cfg(test)]
+mod testing;
 mod time;
 mod xml;
 

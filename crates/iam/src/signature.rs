@@ -104,3 +104,32 @@ fn out_of_time(auth: &ParsedAuth, now_ms: u64) -> ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{ACCOUNT, Keys, World, code, root, text};
+
+    #[tokio::test]
+    async fn who_signs_is_who_asks() {
+        let world = World::new().await;
+        let answer = world.root("GetCallerIdentity", &[]).await.unwrap();
+        assert_eq!(text(&answer, "Arn"), format!("arn:aws:iam::{ACCOUNT}:root"));
+        assert_eq!(text(&answer, "Account"), ACCOUNT);
+    }
+
+    #[tokio::test]
+    async fn nobody_elses_signature_holds() {
+        let world = World::new().await;
+        let wrong_secret = Keys { secret_key: "another secret".to_owned(), ..root() };
+        let unknown = Keys { access_key: "AKIAUNKNOWN".to_owned(), ..root() };
+        let with_token = Keys { session_token: Some("AAAA".to_owned()), ..root() };
+        for (keys, expected) in [
+            (wrong_secret, "SignatureDoesNotMatch"),
+            (unknown, "InvalidClientTokenId"),
+            (with_token, "InvalidClientTokenId"),
+        ] {
+            assert_eq!(code(world.ask(&keys, "GetCallerIdentity", &[]).await), expected);
+        }
+        assert_eq!(code(world.ask_unsigned("GetCallerIdentity", &[]).await), "MissingAuthenticationToken");
+    }
+}
