@@ -37,3 +37,17 @@ impl Context {
         self.0.get(&key.to_ascii_lowercase()).map(Vec::as_slice)
     }
 }
+
+/// The keys of a caller and those of a request. What is known of the caller goes before what the request says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keys<'a> {
+    pub(crate) caller: &'a Context,
+    pub(crate) request: &'a Context,
+}
+
+impl<'a> Keys<'a> {
+    /// The values of a key; `None` when it is absent.
+    pub(crate) fn get(&self, key: &str) -> Option<&'a [String]> {
+        self.caller.get(key).or_else(|| self.request.get(key))
+    }
+}

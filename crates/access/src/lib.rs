@@ -5,11 +5,24 @@
 //! does: an explicit deny anywhere wins, then an allow is needed, and nothing said means no.
 
 mod acl;
+mod arn;
 mod caller;
+mod condition;
 mod context;
+mod document;
 mod evaluate;
+mod pattern;
 mod policy;
 mod principal;
+mod principals;
+mod public;
+mod s3_actions;
+mod s3_keys;
+mod statement;
+mod template;
+
+#[cfg(test)]
+mod tests;
 
 pub use acl::{Acl, AclGrant, AclPermission, Grant, Grantee};
 pub use caller::Caller;
@@ -17,3 +30,4 @@ pub use context::Context;
 pub use evaluate::{Decision, Denial, PolicyType, Question, evaluate};
 pub use policy::{Policy, PolicyError, PolicyKind};
 pub use principal::{Principal, account_of_arn};
+pub use s3_actions::{S3_ACTIONS, S3Action, S3Resource};

@@ -1,5 +1,12 @@
 //! Policy documents.
 
+use std::collections::HashMap;
+
+use crate::document;
+use crate::principals::PrincipalName;
+use crate::public;
+use crate::statement::Statement;
+
 /// What a policy is for: it decides which elements a document must and must not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyKind<'a> {
@@ -15,9 +22,10 @@ pub enum PolicyKind<'a> {
 }
 
 /// A policy document that is valid for its kind, ready to be evaluated.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    version_2012: bool,
+    statements: Vec<Statement>,
+    is_trust: bool,
 }
 
 /// What is wrong with a document, in AWS's words: `MalformedPolicy` of S3, `MalformedPolicyDocument` of IAM.
@@ -26,24 +34,76 @@ pub struct Policy {
 pub struct PolicyError(pub String);
 
 impl Policy {
-    /// Reads a document of at most `max_len` bytes, and validates it.
+    /// Reads a document of at most `max_len` bytes, and validates it. Those of IAM are measured without white space, as
+    /// [`Policy::len_of`] does.
     ///
     /// # Errors
     /// [`PolicyError`] in AWS's words.
     pub fn parse(document: &str, kind: PolicyKind<'_>, max_len: usize) -> Result<Self, PolicyError> {
-        let _ = (document, kind, max_len);
-        Ok(Self { version_2012: true })
+        let statements = document::read(document, kind, max_len)?;
+        Ok(Self { statements, is_trust: kind == PolicyKind::Trust })
     }
 
-    /// The principals that the document names by ARN, account or ID, so that somebody can see whether they exist.
+    /// The length of a document in bytes, as the quotas of IAM count it: without white space.
+    #[must_use]
+    pub fn len_of(document: &str) -> usize {
+        document::len_without_space(document)
+    }
+
+    /// The principals that the document names by ARN, account or ID, so that somebody can see whether they exist. The
+    /// root user of an account is named by its account. Services and providers of identities are not among them.
     #[must_use]
     pub fn named_principals(&self) -> Vec<String> {
-        Vec::new()
+        let named = |name: &PrincipalName| match name {
+            PrincipalName::Account(name) | PrincipalName::Arn(name) | PrincipalName::Id(name) => Some(name.clone()),
+            PrincipalName::Everyone
+            | PrincipalName::Service(_)
+            | PrincipalName::Federated(_)
+            | PrincipalName::CanonicalUser(_) => None,
+        };
+        self.principals().filter_map(named).collect()
+    }
+
+    /// The canonical user IDs that the document names.
+    #[must_use]
+    pub fn canonical_users(&self) -> Vec<&str> {
+        let mut ids = Vec::new();
+        for name in self.principals() {
+            if let PrincipalName::CanonicalUser(id) = name {
+                ids.push(id.as_str());
+            }
+        }
+        ids
+    }
+
+    /// Says which accounts the canonical user IDs stand for. One that is not told is nobody.
+    pub fn resolve_canonical_users(&mut self, accounts: &HashMap<String, String>) {
+        let principals = self.statements.iter_mut().filter_map(|statement| statement.principals.as_mut());
+        for name in principals.flat_map(|principals| &mut principals.names) {
+            if let PrincipalName::CanonicalUser(id) = name
+                && let Some(account) = accounts.get(id)
+            {
+                *name = PrincipalName::Account(account.clone());
+            }
+        }
     }
 
     /// Whether the policy grants anything to everybody, as Block Public Access defines public.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        !self.version_2012
+        self.statements.iter().any(public::is_public)
+    }
+
+    pub(crate) fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
+    /// Whether it says who may become a role.
+    pub(crate) fn is_trust(&self) -> bool {
+        self.is_trust
+    }
+
+    fn principals(&self) -> impl Iterator<Item = &PrincipalName> {
+        self.statements.iter().filter_map(|statement| statement.principals.as_ref()).flat_map(|list| &list.names)
     }
 }
