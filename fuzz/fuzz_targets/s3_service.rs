@@ -20,7 +20,7 @@ use coffer_fuzz::{DATE, NOW_MS, Request, Root, key, runtime, signer};
 use coffer_keyring::{KeyError, RootDescription, RootKeys, WrapContext};
 use coffer_meta::MemoryEngine;
 use coffer_s3::ops::{OperationSettings, S3Operations};
-use coffer_s3::request::ConnectionInfo;
+use coffer_s3::request::{ConnectionInfo, TlsInfo};
 use coffer_s3::service::{S3Service, ServiceSettings};
 use coffer_seal::{Envelope, KekRef, Mode, Scope, unwrap, wrap};
 use coffer_sigv4::RequestParts;
@@ -97,7 +97,9 @@ async fn answer(service: &S3Service<S3Operations>, text: &[u8], said: &mut Said)
     }
     let built = build(&request, &query, body)?;
     let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
-    let answer = service.handle(built, ConnectionInfo { peer, tls: true, trusted_proxy: false }).await;
+    let tls = Some(TlsInfo { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" });
+    let record = service.record(ConnectionInfo { peer, client: peer.ip(), tls, trusted_proxy: false });
+    let answer = service.handle(built, &record).await;
     let (head, body) = answer.response.into_parts();
     let status = head.status.as_u16();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();

@@ -34,8 +34,8 @@ pub struct ApiAnswer {
     pub operation: &'static str,
     /// `iam.amazonaws.com`, `sts.amazonaws.com` ...
     pub service: &'static str,
-    /// The ARN of who asked; `anonymous` if nobody signed.
-    pub principal: String,
+    /// Who asked; `None` if nobody signed.
+    pub caller: Option<Arc<Caller>>,
     /// The access key that signed.
     pub access_key: Option<String>,
     /// The code of the error, if it is one.
@@ -156,8 +156,7 @@ impl Iam {
         request_id: &str,
         now_ms: u64,
     ) -> ApiAnswer {
-        let mut asked =
-            Asked { service: Service::Sts, action: None, principal: "anonymous".to_owned(), access_key: None };
+        let mut asked = Asked { service: Service::Sts, action: None, caller: None, access_key: None };
         let outcome = self.answer(parts, body, connection, now_ms, &mut asked).await;
         let error_code = outcome.as_ref().err().map(ApiError::code);
         let (status, document) = match &outcome {
@@ -175,7 +174,7 @@ impl Iam {
             response,
             operation: asked.action.unwrap_or("Unknown"),
             service: asked.service.endpoint(),
-            principal: asked.principal,
+            caller: asked.caller,
             access_key: asked.access_key,
             error_code,
         }
@@ -204,7 +203,7 @@ impl Iam {
         asked.action = Some(action);
         let credential = signed.map(|Signed { credential, .. }| credential);
         if let Some(credential) = &credential {
-            asked.principal = credential.caller.principal.arn();
+            asked.caller = Some(Arc::clone(&credential.caller));
             asked.access_key = Some(credential.access_key.clone());
         } else if !sts::is_unsigned(action) {
             return Err(missing_token());
@@ -224,7 +223,7 @@ impl Iam {
 struct Asked {
     service: Service,
     action: Option<&'static str>,
-    principal: String,
+    caller: Option<Arc<Caller>>,
     access_key: Option<String>,
 }
 

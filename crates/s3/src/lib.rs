@@ -17,6 +17,7 @@ pub mod copy_source;
 pub mod error;
 pub mod etag;
 pub mod headers;
+pub mod log;
 pub mod metadata;
 pub mod ops;
 pub mod post;

@@ -1,6 +1,7 @@
 //! A request, parsed and authenticated: what operations get.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use coffer_store::{InvalidObjectKey, ObjectKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -9,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::checksum::ChecksumAlgorithm;
 use crate::error::S3Error;
 use crate::headers::Headers;
+use crate::log::RequestRecord;
 use crate::post::FormAnswer;
 use crate::query::Query;
 use crate::route::{MAX_KEY_LEN, Route};
@@ -61,8 +63,8 @@ pub struct S3Request {
     pub secure: bool,
     /// The host that was asked, with its port if it was named.
     pub host: String,
-    /// The ID of the request, as in `x-amz-request-id`.
-    pub request_id: String,
+    /// What the logs will know of it.
+    pub record: Arc<RequestRecord>,
     /// What the form of a PostObject says besides headers.
     pub form: Option<FormDetails>,
     /// The body; of PostObject the file.

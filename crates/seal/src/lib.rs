@@ -52,4 +52,4 @@ pub use object::{OpenedObject, OpenedPart, SealedObject, SealedPart, open_object
 pub use object_keys::{FLAG_LAYOUT, ObjectKeys, PartBox, opaque_etag};
 pub use page::{page_aad, page_key};
 pub use part::{PartKeys, PartOpener, PartSealer, SegmentBuffer};
-pub use record::{RECORD_OVERHEAD, RecordKey, metadata_key, record_generation};
+pub use record::{RECORD_OVERHEAD, RecordKey, metadata_key, pseudonym_key, record_generation};

@@ -35,6 +35,12 @@ pub fn metadata_key(bucket_key: &Key32, bucket_id: &[u8; 16]) -> Key32 {
     derive_key(bucket_key, FIXED_SALT, "meta", bucket_id)
 }
 
+/// The key of pseudonyms: what stands for names outside of the store, where nothing is sealed.
+#[must_use]
+pub fn pseudonym_key(metadata_key: &Key32) -> Key32 {
+    derive_key(metadata_key, FIXED_SALT, "pseudonym", b"")
+}
+
 /// The generation of the metadata key that sealed `record`, as the record claims: [`RecordKey::open`] proves it.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ impl Handler for Admin {
     type Body = Full<Bytes>;
 
     async fn handle(&self, request: Request<Incoming>, _client: Client) -> Answer<Self::Body> {
-        Answer { operation: "Admin", response: self.answer(request.method(), request.uri().path()).await }
+        Answer { operation: "Admin", response: self.answer(request.method(), request.uri().path()).await, entry: None }
     }
 }
 

@@ -100,6 +100,7 @@ fn flag(setting: &Setting) -> Arg {
         Kind::Switch(_) => {
             arg.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true")
         }
+        Kind::Names(_) => arg.value_name("hidden|plain"),
         Kind::List(_) => arg.value_name("NAME").action(ArgAction::Append),
         Kind::Networks(_) => arg.value_name("NETWORK").action(ArgAction::Append),
     }

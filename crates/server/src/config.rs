@@ -42,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) block_sse_c_on_new_buckets: bool,
     /// Whether root access keys may use S3.
     pub(crate) root_may_use_s3: bool,
+    /// Where the access log goes: `off`, `stdout` or a path.
+    pub(crate) access_log: String,
+    /// How the access log writes names that clients chose.
+    pub(crate) access_log_names: Names,
     /// The log filter: a level, or directives by module.
     pub(crate) log: String,
     /// The largest object, in bytes, that is kept inside its record instead of a blob of its own.
@@ -56,6 +60,15 @@ pub(crate) struct Settings {
     pub(crate) drain_seconds: u64,
     /// The most connections that are open at once.
     pub(crate) max_connections: u64,
+}
+
+/// How names that clients chose are written where nothing is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// Pseudonyms stand for them.
+    Hidden,
+    /// As they are.
+    Plain,
 }
 
 impl Settings {
@@ -75,6 +88,8 @@ impl Settings {
             trusted_proxies: Vec::new(),
             block_sse_c_on_new_buckets: false,
             root_may_use_s3: true,
+            access_log: String::from("off"),
+            access_log_names: Names::Hidden,
             log: String::from("info"),
             inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,

@@ -24,6 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
+use crate::access_log::Entry;
 use crate::connection::{ClientStream, Linger};
 use crate::metrics::{InFlight, Metrics};
 use crate::shutdown::Shutdown;
@@ -65,6 +66,8 @@ pub(crate) struct Answer<B> {
     pub(crate) operation: &'static str,
     /// The answer.
     pub(crate) response: Response<B>,
+    /// What the access log will say when the answer has gone out.
+    pub(crate) entry: Option<Entry>,
 }
 
 /// What connections share.
@@ -190,11 +193,14 @@ where
         let (handler, linger) = (Arc::clone(&handler), linger.clone());
         let mut in_flight = shared.metrics.begin();
         async move {
-            let Answer { operation, response } = handler.handle(request, client).await;
+            let Answer { operation, response, mut entry } = handler.handle(request, client).await;
             in_flight.answered(operation, response.status());
             // A handler that has not read the whole body asks for the connection to be closed.
             linger.set(response.headers().get(header::CONNECTION) == Some(&HeaderValue::from_static("close")));
-            Ok::<_, Infallible>(response.map(|inner| CountedBody { inner, _in_flight: in_flight }))
+            if let Some(entry) = &mut entry {
+                entry.answered(response.body().size_hint().exact());
+            }
+            Ok::<_, Infallible>(response.map(|inner| CountedBody { inner, entry, _in_flight: in_flight }))
         }
     });
     let connection = http1::Builder::new()
@@ -220,18 +226,23 @@ where
     }
 }
 
-/// A body that keeps its request in flight until it has gone out.
+/// A body that keeps its request in flight until it has gone out, and is logged then.
 struct CountedBody<B> {
     inner: B,
+    entry: Option<Entry>,
     _in_flight: InFlight,
 }
 
-impl<B: Body + Unpin> Body for CountedBody<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for CountedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let (Poll::Ready(Some(Ok(frame))), Some(entry)) = (&polled, &mut self.entry) {
+            entry.sent(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

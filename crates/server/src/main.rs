@@ -1,5 +1,6 @@
 //! The binary `coffer`: configuration, wiring, command line.
 
+mod access_log;
 mod admin;
 mod certificate;
 mod cli;

@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) received: Counter,
     /// Bytes that went to clients, before TLS.
     pub(crate) sent: Counter,
+    /// Lines that the access log could not write, or not fast enough.
+    pub(crate) access_log_dropped: Counter,
     /// Connections accepted.
     connections: Counter,
     /// Connections open now.
@@ -146,6 +148,8 @@ impl Metrics {
         text.single("coffer_requests_in_flight", "gauge", "Requests being answered now.", self.in_flight.value());
         text.single("coffer_received_bytes_total", "counter", "Bytes that came from clients.", self.received.value());
         text.single("coffer_sent_bytes_total", "counter", "Bytes that went to clients.", self.sent.value());
+        let dropped = self.access_log_dropped.value();
+        text.single("coffer_access_log_dropped_total", "counter", "Lines missing in the access log.", dropped);
         let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner);
         text.family("coffer_requests_total", "counter", "Requests answered, by operation and class of status.");
         for (name, operation) in operations.iter() {

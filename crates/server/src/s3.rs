@@ -1,13 +1,13 @@
 //! S3 and the APIs beside it behind the listeners, and who may use them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
-use coffer_crypto::random_array;
 use coffer_iam::{ApiConnection, Iam, IamSettings, RootKey, is_api_request};
+use coffer_s3::body::Received;
+use coffer_s3::log::{Action, RequestRecord, Requester};
 use coffer_s3::ops::{OperationSettings, S3Operations};
 use coffer_s3::request::ConnectionInfo;
 use coffer_s3::response::ResponseBody;
@@ -19,6 +19,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
+use crate::access_log::{AccessLog, Entry};
 use crate::config::{Network, Settings};
 use crate::credentials::Root;
 use crate::data::Data;
@@ -37,6 +38,7 @@ pub(crate) struct S3 {
     iam: Iam,
     trusted_proxies: Vec<Network>,
     idle: Duration,
+    access_log: Option<Arc<AccessLog>>,
 }
 
 impl S3 {
@@ -44,7 +46,12 @@ impl S3 {
     ///
     /// # Errors
     /// When the store fails.
-    pub(crate) async fn new(settings: &Settings, data: &Data, root: &Root) -> Result<Self> {
+    pub(crate) async fn new(
+        settings: &Settings,
+        data: &Data,
+        root: &Root,
+        access_log: Option<Arc<AccessLog>>,
+    ) -> Result<Self> {
         let store = data.store.clone();
         let iam = IamSettings { account_id: ACCOUNT_ID.to_owned(), region: settings.region.clone() };
         let iam = Iam::new(store.clone(), iam, Some(root_key(root)));
@@ -66,6 +73,7 @@ impl S3 {
             iam,
             trusted_proxies: settings.trusted_proxies.clone(),
             idle: Duration::from_secs(settings.request_idle_seconds),
+            access_log,
         })
     }
 
@@ -74,20 +82,26 @@ impl S3 {
         &self,
         parts: Parts,
         body: Incoming,
-        client: Client,
-        address: IpAddr,
-        trusted_proxy: bool,
-    ) -> Answer<ResponseBody> {
-        let request_id = hex(&random_array::<16>());
+        record: &RequestRecord,
+    ) -> (&'static str, Response<ResponseBody>) {
+        record.note_head(&parts);
         let body = match tokio::time::timeout(self.idle, Limited::new(body, MAX_API_BODY_LEN).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE),
-            Err(_) => return refused(StatusCode::REQUEST_TIMEOUT),
+            Ok(Err(_)) => return ("Unknown", refused(StatusCode::PAYLOAD_TOO_LARGE, record)),
+            Err(_) => return ("Unknown", refused(StatusCode::REQUEST_TIMEOUT, record)),
         };
+        record.note_body(Received::whole(body.len()));
+        let ConnectionInfo { client, tls, trusted_proxy, .. } = record.connection;
         let forwarded = parts.headers.get("x-forwarded-proto").is_some_and(|value| value == "https");
-        let connection = ApiConnection { peer: address, secure: client.tls.is_some() || (trusted_proxy && forwarded) };
-        let answer = self.iam.handle(&parts, &body, connection, &request_id, SystemClock.now_ms()).await;
-        Answer { operation: answer.operation, response: answer.response.map(ResponseBody::Full) }
+        let connection = ApiConnection { peer: client, secure: tls.is_some() || (trusted_proxy && forwarded) };
+        let answer = self.iam.handle(&parts, &body, connection, &record.request_id, record.received_ms).await;
+        record.note_action(Action { service: answer.service, name: answer.operation });
+        if let (Some(caller), Some(access_key)) = (answer.caller, answer.access_key) {
+            record.note_requester(Requester { caller, access_key });
+        }
+        let response = answer.response.map(ResponseBody::Full);
+        record.note_answer(&response, answer.error_code);
+        (answer.operation, response)
     }
 }
 
@@ -97,22 +111,28 @@ impl Handler for S3 {
     async fn handle(&self, request: Request<Incoming>, client: Client) -> Answer<ResponseBody> {
         let trusted_proxy = self.trusted_proxies.iter().any(|network| network.contains(client.peer.ip()));
         let address = client_address(client.peer.ip(), request.headers(), &self.trusted_proxies);
-        let (parts, body) = request.into_parts();
-        if is_api_request(&parts) {
-            return self.api(parts, body, client, address, trusted_proxy).await;
-        }
         let connection = ConnectionInfo { peer: client.peer, client: address, tls: client.tls, trusted_proxy };
-        let answer = self.service.handle(Request::from_parts(parts, body), connection).await;
-        Answer { operation: answer.operation, response: answer.response }
+        let record = self.service.record(connection);
+        // Before the answer is awaited: a client that goes away meanwhile is logged too.
+        let entry = self.access_log.as_ref().map(|log| Entry::new(Arc::clone(&record), Arc::clone(log)));
+        let (parts, body) = request.into_parts();
+        let (operation, response) = if is_api_request(&parts) {
+            self.api(parts, body, &record).await
+        } else {
+            let answer = self.service.handle(Request::from_parts(parts, body), &record).await;
+            (answer.operation, answer.response)
+        };
+        Answer { operation, response, entry }
     }
 }
 
 /// A body that is not taken: the connection ends with it.
-fn refused(status: StatusCode) -> Answer<ResponseBody> {
+fn refused(status: StatusCode, record: &RequestRecord) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::Full(Bytes::new()));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    Answer { operation: "Unknown", response }
+    record.note_answer(&response, None);
+    response
 }
 
 fn root_key(root: &Root) -> RootKey {
@@ -122,8 +142,4 @@ fn root_key(root: &Root) -> RootKey {
         keys: Arc::new(SigningKeys::new(secret)),
         from_environment: root.from_environment,
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

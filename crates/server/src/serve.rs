@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::access_log::AccessLog;
 use crate::admin::Admin;
 use crate::certificate::own_names;
 use crate::config::{Config, Settings};
@@ -54,9 +55,15 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
         (None, None) => None,
     };
     let root = credentials::establish(&data.store, root_credentials).await?;
-    let handler = Arc::new(S3::new(&settings, &data, &root).await?);
+    let metrics = Arc::new(Metrics::default());
+    let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
+    let handler = Arc::new(S3::new(&settings, &data, &root, access_log.clone()).await?);
     announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
-    run(&settings, listeners, tls, handler, &data, signals).await;
+    let served = Served { handler, tls, access_log: access_log.clone(), metrics };
+    run(&settings, listeners, served, &data, signals).await;
+    if let Some(log) = access_log {
+        log.flush().await;
+    }
     data.engine.close().context("the metadata could not be closed cleanly; what was acknowledged is safe")
 }
 
@@ -106,16 +113,17 @@ fn announce(settings: &Settings, listeners: &Listeners, tls: Option<&Tls>, data:
     output.write_all(welcome.text().as_bytes()).and_then(|()| output.flush()).context("nothing can be printed")
 }
 
-/// Serves until the shutdown is complete.
-async fn run(
-    settings: &Settings,
-    listeners: Listeners,
-    tls: Option<Arc<Tls>>,
+/// What is behind the sockets.
+struct Served {
     handler: Arc<S3>,
-    data: &Data,
-    signals: Signals,
-) {
-    let metrics = Arc::new(Metrics::default());
+    tls: Option<Arc<Tls>>,
+    access_log: Option<Arc<AccessLog>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Serves until the shutdown is complete.
+async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Data, signals: Signals) {
+    let Served { handler, tls, access_log, metrics } = served;
     let shared = |connections: u64| Shared {
         idle: Duration::from_secs(settings.request_idle_seconds),
         connections: Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS))),
@@ -134,8 +142,8 @@ async fn run(
         let admin = Arc::new(Admin { engine, metrics: Arc::clone(&metrics) });
         tasks.spawn(listener.serve(None, admin, shared(ADMIN_CONNECTIONS), shutdown.clone()));
     }
-    if let Some(tls) = tls {
-        tasks.spawn(reload_on_hangup(tls, shutdown.clone()));
+    if tls.is_some() || access_log.is_some() {
+        tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));
@@ -148,19 +156,23 @@ async fn run(
     tracing::info!("drained");
 }
 
-/// Reads the certificate again at each SIGHUP.
-async fn reload_on_hangup(tls: Arc<Tls>, mut shutdown: Shutdown) {
+/// Reads the certificate and opens the access log again at each SIGHUP.
+async fn reload_on_hangup(tls: Option<Arc<Tls>>, access_log: Option<Arc<AccessLog>>, mut shutdown: Shutdown) {
     let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return tracing::warn!("SIGHUP cannot be handled: a changed certificate needs a restart");
+        return tracing::warn!("SIGHUP cannot be handled: a changed certificate or log file needs a restart");
     };
     loop {
         tokio::select! {
             () = shutdown.draining() => return,
             _ = hangup.recv() => {}
         }
-        match tls.reload() {
-            Ok(()) => tracing::info!("SIGHUP: the certificate was read again"),
-            Err(error) => tracing::error!("SIGHUP: the old certificate stays in use: {error:#}"),
+        if let Some(log) = &access_log {
+            log.reopen();
+        }
+        match tls.as_ref().map(|tls| tls.reload()) {
+            None => {}
+            Some(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
+            Some(Err(error)) => tracing::error!("SIGHUP: the old certificate stays in use: {error:#}"),
         }
     }
 }

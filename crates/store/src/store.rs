@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use coffer_blob::BlobStore;
+use coffer_crypto::{Key32, hmac_sha256};
 use coffer_keyring::RootKeys;
 use coffer_meta::{Commit, Engine};
-use coffer_seal::RecordKey;
+use coffer_seal::{RecordKey, pseudonym_key};
 use zeroize::Zeroizing;
 
 use crate::bootstrap::Bootstrap;
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     pub(crate) system: RecordKey,
+    pseudonym_key: Key32,
     /// What is known of buckets, valid while their row is still the same bytes.
     pub(crate) buckets: Mutex<HashMap<String, Bucket>>,
     pub(crate) pins: Pins,
@@ -68,6 +70,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
+        let pseudonym_key = pseudonym_key(&bootstrap.metadata_key);
         let system = RecordKey::new(bootstrap.metadata_key, bootstrap.generation);
         let started_ms = clock.now_ms();
         Self(Arc::new(Inner {
@@ -78,6 +81,7 @@ impl Store {
             clock,
             settings,
             system,
+            pseudonym_key,
             buckets: Mutex::default(),
             pins: Pins::default(),
             turns: Turns::default(),
@@ -89,6 +93,15 @@ impl Store {
     #[must_use]
     pub fn id(&self) -> &[u8; 16] {
         &self.0.store_id
+    }
+
+    /// What stands for a name where nothing is sealed, such as in a log: 16 hexadecimal digits, the same for the same
+    /// `name` within the same `scope` for as long as the store has its metadata key.
+    #[must_use]
+    pub fn pseudonym(&self, scope: &str, name: &str) -> String {
+        let scope_len = u32::try_from(scope.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let bound = [&scope_len[..], scope.as_bytes(), name.as_bytes()].concat();
+        hex::encode(&hmac_sha256(self.0.pseudonym_key.expose(), &bound)[..8])
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -192,3 +192,15 @@ async fn blobs_without_a_record_wait_for_the_grace_period() {
     assert_eq!(store.collect_garbage().await.unwrap().blobs, 1);
     assert_eq!(world.get("a").await, pattern(5000));
 }
+
+#[tokio::test]
+async fn a_pseudonym_tells_names_apart_and_outlives_a_restart() {
+    let world = World::new().await;
+    let pseudonym = world.store.pseudonym("key/bucket", "name");
+    assert_eq!(pseudonym.len(), 16);
+    assert_eq!(world.restarted().pseudonym("key/bucket", "name"), pseudonym);
+    for (scope, name) in [("key/bucket", "nam"), ("key/bucke", "tname"), ("key/bucketn", "ame"), ("bucket", "name")] {
+        assert_ne!(world.store.pseudonym(scope, name), pseudonym, "{scope} {name}");
+    }
+    assert_ne!(World::new().await.store.pseudonym("key/bucket", "name"), pseudonym);
+}

@@ -10,7 +10,7 @@ use coffer_sigv4::{ChunkDecoder, ChunkError, Trailers};
 
 use crate::error::S3Error;
 
-pub use source::{BoxError, Source};
+pub use source::{BoxError, Received, Source};
 
 /// How the bytes on the wire become the bytes of the body.
 pub enum Framing {
@@ -64,6 +64,12 @@ impl RequestBody {
     #[must_use]
     pub fn announced_len(&self) -> Option<u64> {
         self.announced_len
+    }
+
+    /// How many bytes have been given out.
+    #[must_use]
+    pub fn received_len(&self) -> u64 {
+        self.received_len
     }
 
     /// The trailers of an `aws-chunked` body: names in lower case, and values. There are none before the end.

@@ -2,10 +2,10 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Body;
@@ -22,7 +22,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The bytes of a body as they are on the wire.
 pub struct Source {
     origin: Origin,
-    ended: Ended,
+    received: Received,
 }
 
 enum Origin {
@@ -31,19 +31,50 @@ enum Origin {
     File(Box<FormFile>),
 }
 
-/// Whether a source has been read to its end: nothing of it is left on the connection.
+/// How far a source has been read, told to whoever has a clone, also when the source is gone.
 #[derive(Clone, Default)]
-pub struct Ended(Arc<AtomicBool>);
+pub struct Received(Arc<Progress>);
 
-impl Ended {
-    /// Whether the end has been seen.
+#[derive(Default)]
+struct Progress {
+    len: AtomicU64,
+    completed_at: OnceLock<Instant>,
+}
+
+impl Received {
+    /// A body of `len` bytes that has come to its end already.
     #[must_use]
-    pub fn is_seen(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    pub fn whole(len: usize) -> Self {
+        let received = Self::default();
+        received.add(len);
+        received.complete();
+        received
     }
 
-    fn see(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Whether the end has been seen: nothing of the source is left on the connection.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.completed_at().is_some()
+    }
+
+    /// When the end was seen.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<Instant> {
+        self.0.completed_at.get().copied()
+    }
+
+    /// How many bytes have come.
+    #[must_use]
+    pub fn byte_count(&self) -> u64 {
+        self.0.len.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, len: usize) {
+        self.0.len.fetch_add(len as u64, Ordering::Relaxed);
+    }
+
+    fn complete(&self) {
+        let _ = self.0.completed_at.set(Instant::now());
     }
 }
 
@@ -53,29 +84,29 @@ impl Source {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let ended = Ended::default();
+        let received = Received::default();
         if body.is_end_stream() {
-            ended.see();
+            received.complete();
         }
-        Self { origin: Origin::Wire { body: body.map_err(Into::into).boxed_unsync(), idle }, ended }
+        Self { origin: Origin::Wire { body: body.map_err(Into::into).boxed_unsync(), idle }, received }
     }
 
     /// The file of a form.
     #[must_use]
     pub fn file(file: FormFile) -> Self {
-        Self { origin: Origin::File(Box::new(file)), ended: Ended::default() }
+        Self { origin: Origin::File(Box::new(file)), received: Received::default() }
     }
 
     /// No bytes.
     #[must_use]
     pub fn empty() -> Self {
-        Self { origin: Origin::None, ended: Ended::default() }
+        Self { origin: Origin::None, received: Received::default() }
     }
 
-    /// Tells whether this source has been read to its end, also when it is gone.
+    /// Tells how far this source has been read, also when it is gone.
     #[must_use]
-    pub fn ended(&self) -> Ended {
-        self.ended.clone()
+    pub fn received(&self) -> Received {
+        self.received.clone()
     }
 
     /// Returns the next bytes, never empty; `None` at the end.
@@ -88,8 +119,9 @@ impl Source {
             Origin::Wire { body, idle } => next_of_wire(body, *idle).await?,
             Origin::File(file) => file.next().await?,
         };
-        if next.is_none() {
-            self.ended.see();
+        match &next {
+            Some(bytes) => self.received.add(bytes.len()),
+            None => self.received.complete(),
         }
         Ok(next)
     }

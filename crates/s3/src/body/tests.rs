@@ -43,12 +43,12 @@ async fn another_length_is_incomplete() {
 async fn a_broken_connection_is_an_incomplete_body() {
     let frames = vec![Ok(Frame::data(Bytes::from("a"))), Err(BoxError::from("reset"))];
     let source = Source::wire(StreamBody::new(stream::iter(frames)), IDLE);
-    let ended = source.ended();
+    let received = source.received();
     let mut body = RequestBody::new(source, Framing::Plain { sha256: None }, None);
     assert!(body.next().await.unwrap().is_some());
     assert_eq!(code(body.next().await), Some("IncompleteBody"));
     assert_eq!(code(body.next().await), Some("IncompleteBody"));
-    assert!(!ended.is_seen());
+    assert!(!received.is_complete());
 }
 
 #[tokio::test(start_paused = true)]
@@ -83,14 +83,14 @@ async fn documents_have_a_limit() {
 #[tokio::test]
 async fn the_end_of_the_wire_is_seen() {
     let source = wire(&[b"a"]);
-    let ended = source.ended();
+    let received = source.received();
     let mut body = RequestBody::new(source, Framing::Plain { sha256: None }, Some(1));
     body.next().await.unwrap();
-    assert!(!ended.is_seen());
+    assert!(!received.is_complete());
     body.next().await.unwrap();
-    assert!(ended.is_seen());
+    assert!(received.is_complete());
     let empty = Source::wire(http_body_util::Empty::new(), IDLE);
-    assert!(empty.ended().is_seen());
+    assert!(empty.received().is_complete());
 }
 
 fn chain() -> ChunkChain {

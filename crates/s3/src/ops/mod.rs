@@ -72,6 +72,7 @@ impl S3Operations {
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         let name = BucketName::for_lookup(subject.bucket).ok_or_else(|| S3Error::no_such_bucket(subject.bucket))?;
         let bucket = self.store.bucket(&name).await.map_err(|error| subject.error(error))?;
+        request.record.note_bucket(&bucket);
         self.check_owner(&request.headers, owner::OF_BUCKET)?;
         Ok(bucket)
     }

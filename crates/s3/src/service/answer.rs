@@ -1,5 +1,7 @@
 //! The HTTP response: what every answer has, and how an error looks.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use coffer_crypto::random_array;
@@ -7,33 +9,20 @@ use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SERVER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::error::S3Error;
+use crate::log::RequestRecord;
 use crate::response::{ResponseBody, S3Response};
 use crate::xml;
 
-/// The IDs that a client can quote to whoever runs the server.
-pub(super) struct Identifiers {
-    /// 16 upper-case hexadecimal digits, new for each request.
-    pub(super) request_id: String,
-    /// The same for as long as the process lives.
-    pub(super) host_id: String,
-}
-
-impl Identifiers {
-    pub(super) fn new(host_id: String) -> Self {
-        Self { request_id: hex::encode_upper(random_array::<8>()), host_id }
-    }
-}
-
 /// Draws the ID of this process.
-pub(super) fn host_id() -> String {
-    STANDARD.encode(random_array::<24>())
+pub(super) fn host_id() -> Arc<str> {
+    STANDARD.encode(random_array::<24>()).into()
 }
 
 /// Makes the response. Unless `goes_on`, the connection is closed after it, and the client is told: a body that was
 /// not read to its end leaves bytes on it that are no next request.
 pub(super) fn response(
     outcome: Result<S3Response, S3Error>,
-    ids: &Identifiers,
+    ids: &RequestRecord,
     is_head: bool,
     goes_on: bool,
 ) -> Response<ResponseBody> {
@@ -66,7 +55,7 @@ fn strip_body(response: &mut Response<ResponseBody>) {
     *response.body_mut() = ResponseBody::Empty;
 }
 
-fn rendered(error: &S3Error, ids: &Identifiers) -> S3Response {
+fn rendered(error: &S3Error, ids: &RequestRecord) -> S3Response {
     let mut answer = S3Response::new(error.status());
     if error.status() != StatusCode::NOT_MODIFIED {
         answer = answer.with(CONTENT_TYPE, xml::CONTENT_TYPE);
@@ -90,9 +79,11 @@ mod tests {
     use http_body::Body as _;
 
     use super::*;
+    use crate::request::ConnectionInfo;
 
-    fn ids() -> Identifiers {
-        Identifiers::new(host_id())
+    fn ids() -> RequestRecord {
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        RequestRecord::new(ConnectionInfo { peer, client: peer.ip(), tls: None, trusted_proxy: false }, host_id(), 0)
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod answer;
 mod framing;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,17 +16,17 @@ use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body::Body;
 use tracing::Instrument as _;
 
-use crate::auth::{Authenticated, Authenticator, Identities};
+use crate::auth::{Authenticated, Authenticator, Identities, Principal};
 use crate::body::{BoxError, Framing, RequestBody, Source};
 use crate::error::S3Error;
 use crate::headers::Headers;
+use crate::log::{RequestRecord, Requester, Signature};
 use crate::post;
 use crate::query::Query;
 use crate::request::{ConnectionInfo, FormDetails, S3Request, hoist_query};
 use crate::response::{ResponseBody, S3Response};
 use crate::route::{Operation, RequestLine, Route, route};
 use crate::sse;
-use answer::Identifiers;
 use framing::framing;
 
 /// What S3 does, once it is known who asks for what.
@@ -58,7 +58,7 @@ pub struct S3Service<O> {
     authenticator: Authenticator,
     settings: ServiceSettings,
     clock: Arc<dyn Clock>,
-    host_id: String,
+    host_id: Arc<str>,
 }
 
 /// An answer, and what it answers.
@@ -81,40 +81,40 @@ impl<O: Operations> S3Service<O> {
         Self { operations, authenticator, settings, clock, host_id: answer::host_id() }
     }
 
-    /// Answers one request. Errors are answers too.
+    /// Begins to keep a record of a request that came over `connection` just now.
+    #[must_use]
+    pub fn record(&self, connection: ConnectionInfo) -> Arc<RequestRecord> {
+        Arc::new(RequestRecord::new(connection, Arc::clone(&self.host_id), self.clock.now_ms()))
+    }
+
+    /// Answers one request. Errors are answers too. What the logs need to know of it is noted in its record.
     ///
-    /// Nothing of the request gets into the log: names and headers are the customer's.
-    pub async fn handle<B>(&self, request: Request<B>, connection: ConnectionInfo) -> Answer
+    /// Nothing of the request gets into the diagnostic log: names and headers are the customer's.
+    pub async fn handle<B>(&self, request: Request<B>, record: &Arc<RequestRecord>) -> Answer
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let started = Instant::now();
-        let ids = Identifiers::new(self.host_id.clone());
-        let span = tracing::debug_span!("request", id = ids.request_id);
+        let span = tracing::debug_span!("request", id = record.request_id);
         let (parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
         let source = Source::wire(body, self.settings.idle);
-        let ended = source.ended();
+        let received = source.received();
+        record.note_head(&parts);
+        record.note_body(received.clone());
         // An empty body gets no 100 before its answer. botocore then takes the status of this answer for that of the
         // next request on the connection, and the next status line for a header: so there must be no next.
-        let unexpected = ended.is_seen() && expects_continue(&parts.headers);
-        let mut operation = None;
-        let outcome = self.answer(parts, source, connection, &ids, &mut operation).instrument(span.clone()).await;
-        let response = answer::response(outcome, &ids, is_head, ended.is_seen() && !unexpected);
-        let operation = operation.map_or("Unknown", Operation::name);
+        let unexpected = received.is_complete() && expects_continue(&parts.headers);
+        let outcome = self.answer(parts, source, record).instrument(span.clone()).await;
+        let error_code = outcome.as_ref().err().map(S3Error::code).filter(|code| *code != NOT_MODIFIED);
+        let response = answer::response(outcome, record, is_head, received.is_complete() && !unexpected);
+        record.note_answer(&response, error_code);
+        let operation = record.operation().map_or("Unknown", Operation::name);
         let _in_span = span.enter();
-        tracing::debug!(operation, status = response.status().as_u16(), elapsed = ?started.elapsed(), "answered");
+        tracing::debug!(operation, status = response.status().as_u16(), elapsed = ?record.elapsed(), "answered");
         Answer { operation, response }
     }
 
-    async fn answer(
-        &self,
-        parts: Parts,
-        source: Source,
-        connection: ConnectionInfo,
-        ids: &Identifiers,
-        operation: &mut Option<Operation>,
-    ) -> Result<S3Response, S3Error> {
+    async fn answer(&self, parts: Parts, source: Source, record: &Arc<RequestRecord>) -> Result<S3Response, S3Error> {
         let Parts { method, uri, headers: mut map, .. } = parts;
         let host = host(&map, &uri);
         let query = Query::parse(uri.query().unwrap_or_default())?;
@@ -123,12 +123,15 @@ impl<O: Operations> S3Service<O> {
         let (method_name, path) = (method.as_str(), uri.path());
         let line = RequestLine { method: method_name, host: &host, path, query: &query, headers: &headers };
         let route = route(&line, &self.settings.domains)?;
-        *operation = Some(route.operation);
+        record.note_operation(route.operation);
+        record.note_names(route.bucket.as_deref(), route.key.as_deref());
+        record.note_request_headers(headers.as_map());
         let now_ms = self.clock.now_ms();
         let signed =
             SignedParts { method: &method, uri: &uri, headers: as_they_came.as_ref().unwrap_or(headers.as_map()) };
         let authenticated = self.authenticate(signed, &host, route.operation, now_ms).await?;
-        let secure = is_secure(connection, &headers)?;
+        note_requester(record, &authenticated.principal);
+        let secure = is_secure(record.connection, &headers)?;
         sse::check_transport(&headers, secure)?;
         let (principal, signed) = (authenticated.principal.clone(), authenticated.signed);
         let framing = framing(&headers, authenticated)?;
@@ -140,15 +143,17 @@ impl<O: Operations> S3Service<O> {
             principal,
             signed,
             now_ms,
-            connection,
+            connection: record.connection,
             secure,
             host,
-            request_id: ids.request_id.clone(),
+            record: Arc::clone(record),
             form: None,
             body: RequestBody::empty(),
         };
         let mut request = self.with_body(request, source, framing).await?;
-        self.operations.call(&mut request).await
+        let outcome = self.operations.call(&mut request).await;
+        record.note_stored_len(request.body.received_len());
+        outcome
     }
 
     async fn authenticate(
@@ -183,6 +188,13 @@ impl<O: Operations> S3Service<O> {
         }
         let bucket = request.bucket_name().to_owned();
         let form = post::receive(source, &bucket, &request.headers, &self.authenticator, request.now_ms).await?;
+        if let Some(signed) = form.signed {
+            let version = if signed.version == coffer_sigv4::ALGORITHM { "SigV4" } else { "SigV2" };
+            request.record.note_signature(Signature { method: "POST", version });
+        }
+        request.record.note_names(None, Some(&form.key));
+        note_requester(&request.record, &form.principal);
+        request.record.note_request_headers(form.headers.as_map());
         sse::check_transport(&form.headers, request.secure)?;
         let file = RequestBody::new(Source::file(form.file), Framing::Plain { sha256: None }, None);
         Ok(S3Request {
@@ -215,6 +227,14 @@ fn expects_continue(headers: &HeaderMap) -> bool {
     headers.get(header::EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
+/// Notes who asks, if they said so.
+fn note_requester(record: &RequestRecord, principal: &Principal) {
+    if let Principal::Identity(identity) = principal {
+        let (caller, access_key) = (Arc::clone(identity.caller()), identity.access_key().to_owned());
+        record.note_requester(Requester { caller, access_key });
+    }
+}
+
 /// Whether nobody on the way could read the request: TLS here, or at a proxy that is trusted to say so.
 fn is_secure(connection: ConnectionInfo, headers: &Headers) -> Result<bool, S3Error> {
     if connection.tls.is_some() || !connection.trusted_proxy {
@@ -222,6 +242,9 @@ fn is_secure(connection: ConnectionInfo, headers: &Headers) -> Result<bool, S3Er
     }
     Ok(headers.text("x-forwarded-proto")?.is_some_and(|protocol| protocol.eq_ignore_ascii_case("https")))
 }
+
+/// The code of the answer that is no error.
+const NOT_MODIFIED: &str = "NotModified";
 
 #[cfg(test)]
 mod tests;

@@ -57,7 +57,7 @@ async fn handle(fake: &Fake, request: Request<Full<Bytes>>, connection: Connecti
         idle: Duration::from_secs(30),
     };
     let service = S3Service::new(fake, One::new(), settings, Arc::new(Stopped));
-    let (parts, body) = service.handle(request, connection).await.response.into_parts();
+    let (parts, body) = service.handle(request, &service.record(connection)).await.response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     (Response::from_parts(parts, ()), String::from_utf8(body.to_vec()).unwrap())
 }
@@ -191,8 +191,50 @@ async fn a_client_that_breaks_off_gets_no_further() {
     let request = request.map(|_| StreamBody::new(stream::iter(frames)));
     let settings = ServiceSettings { region: "us-east-1".into(), domains: vec![], idle: Duration::from_secs(30) };
     let service = S3Service::new(&fake, One::new(), settings, Arc::new(Stopped));
-    let answer = service.handle(request, PLAIN).await;
+    let answer = service.handle(request, &service.record(PLAIN)).await;
     assert_eq!((answer.operation, answer.response.status().as_u16()), ("PutObject", 400));
     assert_eq!(answer.response.headers()["connection"], "close");
     assert!(calls(&fake).is_empty());
+}
+
+async fn recorded(fake: &Fake, request: Request<Full<Bytes>>) -> Arc<RequestRecord> {
+    let settings = ServiceSettings { region: "us-east-1".into(), domains: vec![], idle: Duration::from_secs(30) };
+    let service = S3Service::new(fake, One::new(), settings, Arc::new(Stopped));
+    let record = service.record(PLAIN);
+    service.handle(request, &record).await;
+    record
+}
+
+#[tokio::test]
+async fn a_record_knows_what_was_asked_by_whom_and_answered() {
+    let record = recorded(&Fake::default(), signed("PUT", "/photos/a%20b?x-id=PutObject", &[], "text")).await;
+    assert_eq!((record.bucket_name(), record.key()), (Some("photos"), Some("a b")));
+    assert_eq!(record.action().map(|action| (action.service, action.name)), Some(("s3.amazonaws.com", "PutObject")));
+    assert_eq!(record.requester().map(|requester| requester.access_key.as_str()), Some(ACCESS_KEY));
+    assert_eq!(record.signature().map(|signature| signature.method), Some("AuthHeader"));
+    assert_eq!(record.bytes_received(), 4);
+    let answered = record.answered().unwrap();
+    assert_eq!((answered.status.as_u16(), answered.error_code, answered.object_size), (200, None, Some(4)));
+    assert!(record.turn_around() <= record.time_to_first_byte());
+}
+
+#[tokio::test]
+async fn a_wrong_signature_leaves_nobody_in_the_record() {
+    let mut request = signed("PUT", "/photos/k", &[("x-amz-meta-a", "1")], "text");
+    request.headers_mut().insert("x-amz-meta-a", HeaderValue::from_static("2"));
+    let record = recorded(&Fake::default(), request).await;
+    assert!(record.requester().is_none() && record.signature().is_some());
+    assert_eq!(record.answered().unwrap().error_code, Some("SignatureDoesNotMatch"));
+    // Not all of the body was read.
+    assert_eq!(record.turn_around(), None);
+}
+
+#[tokio::test]
+async fn a_form_names_its_key_in_the_record() {
+    let form = "--x\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n\
+                --x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\ntext\r\n--x--\r\n";
+    let request = Request::post("/photos").header("content-type", "multipart/form-data; boundary=x");
+    let record = recorded(&Fake::default(), request.body(Full::from(form)).unwrap()).await;
+    assert_eq!((record.key(), record.signature()), (Some("a"), None));
+    assert_eq!(record.answered().unwrap().object_size, Some(4));
 }

@@ -200,6 +200,15 @@ fn check(settings: &Settings) -> Result<()> {
         settings.key_file.display(),
         settings.data.display()
     );
+    let access_log = settings.access_log.as_str();
+    ensure!(!access_log.is_empty(), "`access_log` must be off, stdout or a file");
+    // Whoever takes a copy of the data directory must not find in it what the log says.
+    ensure!(
+        matches!(access_log, "off" | "stdout")
+            || !absolute(Path::new(access_log))?.starts_with(absolute(&settings.data)?),
+        "the access log {access_log} must lie outside the data directory {}: nothing in there is readable",
+        settings.data.display()
+    );
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::{Network, Settings};
+use super::{Names, Network, Settings};
 
 /// One setting: its name in the configuration file, what it means, and where it lives in [`Settings`].
 pub(crate) struct Setting {
@@ -32,6 +32,8 @@ pub(crate) enum Kind {
     Number(fn(&mut Settings) -> &mut u64),
     /// `true` or `false`.
     Switch(fn(&mut Settings) -> &mut bool),
+    /// [`Names`]: `hidden` or `plain`.
+    Names(fn(&mut Settings) -> &mut Names),
     /// A list of texts.
     List(fn(&mut Settings) -> &mut Vec<String>),
     /// A list of addresses and networks.
@@ -83,6 +85,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         name: "root_may_use_s3",
         about: "Whether root access keys may use S3, and not only the APIs that manage users",
         kind: Kind::Switch(|s| &mut s.root_may_use_s3),
+    },
+    Setting {
+        name: "access_log",
+        about: "Where to write a line of JSON for each request: off, stdout or a file, opened again at SIGHUP",
+        kind: Kind::Text(|s| &mut s.access_log),
+    },
+    Setting {
+        name: "access_log_names",
+        about: "How to write names of buckets, keys and users in it: hidden (pseudonyms) or plain",
+        kind: Kind::Names(|s| &mut s.access_log_names),
     },
     Setting {
         name: "log",
@@ -145,6 +157,13 @@ impl Setting {
             Kind::Address(field) => *field(settings) = address(text)?,
             Kind::Number(field) => *field(settings) = text.parse().map_err(|_| "must be a whole number".to_owned())?,
             Kind::Switch(field) => *field(settings) = text.parse().map_err(|_| "must be true or false".to_owned())?,
+            Kind::Names(field) => {
+                *field(settings) = match text {
+                    "hidden" => Names::Hidden,
+                    "plain" => Names::Plain,
+                    _ => return Err("must be hidden or plain".to_owned()),
+                }
+            }
             Kind::List(field) => *field(settings) = items(text).map(str::to_owned).collect(),
             Kind::Networks(field) => *field(settings) = items(text).map(Network::parse).collect::<Result<_, _>>()?,
         }
@@ -190,6 +209,10 @@ impl Setting {
             }
             Kind::Number(field) => Value::Integer(i64::try_from(*field(settings)).unwrap_or(i64::MAX)),
             Kind::Switch(field) => Value::Boolean(*field(settings)),
+            Kind::Names(field) => Value::String(match field(settings) {
+                Names::Hidden => "hidden".to_owned(),
+                Names::Plain => "plain".to_owned(),
+            }),
             Kind::List(field) => Value::Array(field(settings).iter().cloned().map(Value::String).collect()),
             Kind::Networks(field) => {
                 Value::Array(field(settings).iter().map(|network| Value::String(network.to_string())).collect())

@@ -32,7 +32,7 @@ impl Handler for Fake {
                 *response.body_mut() = Full::from(body.len().to_string());
             }
         }
-        Answer { operation: "Fake", response }
+        Answer { operation: "Fake", response, entry: None }
     }
 }
 

@@ -89,6 +89,8 @@ fn values_of_the_wrong_kind_are_refused() {
         ("listen = '9000'", "must be an address and port"),
         ("trusted_proxies = ['10.0.0.0/40']", "must hold addresses or networks"),
         ("data = ''", "must not be empty"),
+        ("access_log_names = 'shown'", "must be hidden or plain"),
+        ("access_log_names = true", "must be a string"),
         ("region = ", "is not valid TOML"),
     ] {
         let message = refusal_of_file(text);
@@ -106,6 +108,8 @@ fn values_that_contradict_each_other_are_refused() {
         (&[("domain", "a..b")], "lower-case host names"),
         (&[("max_connections", "0")], "must be at least 1"),
         (&[("data", "/d"), ("key_file", "/d/root.key")], "must lie outside the data directory"),
+        (&[("data", "/d"), ("access_log", "/d/access.log")], "must lie outside the data directory"),
+        (&[("access_log", "")], "must be off, stdout or a file"),
         (&[("data", "d"), ("key_file", "./d/keys/root.key")], "must lie outside the data directory"),
     ] {
         let message = refusal(&given(&[], flags));
