@@ -7,33 +7,34 @@ const PARTS: usize = 6;
 
 /// An ARN of a policy; `*` is any.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ArnTemplate {
-    /// Six; parts that are not written may be anything.
-    parts: Vec<Template>,
+pub(crate) enum ArnTemplate {
+    Any,
+    /// Six of them, or it is no ARN and matches none.
+    Parts(Vec<Template>),
 }
 
 impl ArnTemplate {
     /// Reads an ARN of a policy.
     pub(crate) fn new(template: &Template) -> Self {
-        let mut parts = template.split_colons(PARTS);
-        if template.is_anything() {
-            parts.clear();
-        }
-        parts.resize(PARTS, Template::parse("*", false));
-        Self { parts }
+        if template.is_anything() { Self::Any } else { Self::Parts(template.split_colons(PARTS)) }
     }
 
     /// Whether `arn` is one of those that are meant. A resource that is `*`, as that of actions on nothing in
     /// particular, is meant by whatever leaves the last part open.
     pub(crate) fn matches(&self, arn: &str, keys: &Keys<'_>) -> Match {
+        let parts = match self {
+            Self::Any => return Match::Yes,
+            Self::Parts(parts) if parts.len() == PARTS => parts,
+            Self::Parts(_) => return Match::No,
+        };
         if arn == "*" {
-            return self.parts.last().map_or(Match::No, |part| matches(part, arn, keys));
+            return parts.last().map_or(Match::No, |part| matches(part, arn, keys));
         }
         let given: Vec<&str> = arn.splitn(PARTS, ':').collect();
         if given.len() < PARTS {
-            return Match::from(self.parts.iter().all(Template::is_anything));
+            return Match::No;
         }
-        Match::all(self.parts.iter().zip(given).map(|(part, given)| matches(part, given, keys)))
+        Match::all(parts.iter().zip(given).map(|(part, given)| matches(part, given, keys)))
     }
 }
 

@@ -88,8 +88,12 @@ fn statement(raw: &RawStatement<'_>) -> Result<Statement, PolicyError> {
     let items = actions.iter().map(|action| Pattern::parse(&action.to_ascii_lowercase())).collect();
     let actions = Selection { is_inverted, items };
     let (is_inverted, resources) = list(raw.resource, "Policy statement must contain resources.")?;
-    resources.iter().try_for_each(|resource| check_resource(resource))?;
-    let items = resources.iter().map(|resource| ArnTemplate::new(&Template::parse(resource, true))).collect();
+    let mut items = Vec::new();
+    for resource in resources {
+        let template = Template::parse(resource, true);
+        check_resource(resource, &template)?;
+        items.push(ArnTemplate::new(&template));
+    }
     let resources = Some(Selection { is_inverted, items });
     Ok(Statement { effect, principals: None, actions, resources, conditions })
 }
@@ -117,7 +121,7 @@ fn check_action(action: &str) -> Result<(), PolicyError> {
     if is_vendor || vendor == "*" { Ok(()) } else { refuse(format!("Vendor {vendor} is not valid")) }
 }
 
-fn check_resource(resource: &str) -> Result<(), PolicyError> {
+fn check_resource(resource: &str, template: &Template) -> Result<(), PolicyError> {
     if resource == "*" {
         return Ok(());
     }
@@ -134,13 +138,40 @@ fn check_resource(resource: &str) -> Result<(), PolicyError> {
     if parts.len() < 3 || part(2).contains(['*', '?']) && part(2) != "*" {
         return refuse("Resource vendor must be fully qualified and cannot contain regexes.");
     }
-    if part(0) != "arn" || part(2).is_empty() {
+    if parts.len() < 6 || part(0) != "arn" || part(2).is_empty() {
         return refuse(LEGACY);
     }
-    match (part(2), part(3)) {
-        (_, "") | (_, "*") => Ok(()),
-        ("s3", _) => refuse(format!("Resource {resource} can not contain region information.")),
-        ("iam", _) => refuse(format!("IAM resource {resource} cannot contain region information.")),
+    // Cut like this, since a variable has a colon in it.
+    let written = template.split_colons(6);
+    let path = written.last().map_or("", |path| if path.is_anything() { "*" } else { path.fixed_start() });
+    match (part(2), part(3), path) {
+        ("s3", region, path) if !region.is_empty() && !path.starts_with("accesspoint/") => {
+            refuse(format!("Resource {resource} can not contain region information."))
+        }
+        ("iam", region, _) if !region.is_empty() => {
+            refuse(format!("IAM resource {resource} cannot contain region information."))
+        }
+        ("iam", _, path) if path != "*" && path != "root" && !IAM_PATHS.iter().any(|start| path.starts_with(start)) => {
+            let starts = IAM_PATHS.join(", ");
+            refuse(format!("IAM resource path must either be \"*\", root, or start with {starts}."))
+        }
         _ => Ok(()),
     }
 }
+
+/// What the ARNs of IAM begin with behind the account.
+const IAM_PATHS: &[&str] = &[
+    "user/",
+    "federated-user/",
+    "role/",
+    "group/",
+    "instance-profile/",
+    "mfa/",
+    "server-certificate/",
+    "policy/",
+    "sms-mfa/",
+    "saml-provider/",
+    "oidc-provider/",
+    "report/",
+    "access-report/",
+];

@@ -42,6 +42,12 @@ pub(crate) fn len_without_space(document: &str) -> usize {
     document.bytes().filter(|byte| !byte.is_ascii_whitespace()).count()
 }
 
+/// The conditions that a text says; `None` when it says none.
+#[cfg(test)]
+pub(crate) fn conditions_of(text: &str, has_variables: bool) -> Option<Vec<crate::condition::Condition>> {
+    conditions::read(&json::Json::parse(text).ok()?, has_variables).ok()
+}
+
 fn refuse<T>(message: impl Into<String>) -> Result<T, PolicyError> {
     Err(PolicyError(message.into()))
 }
