@@ -33,6 +33,12 @@ pub(crate) fn parse<'a>(arn: &'a str, kind: &str) -> Option<(&'a str, &'a str)> 
     (!name.is_empty()).then_some((account, name))
 }
 
+/// The path and the name in the ARN of a managed policy, of AWS's or of an account.
+pub(crate) fn path_and_name(policy_arn: &str) -> Option<(&str, &str)> {
+    let resource = policy_arn.splitn(6, ':').nth(5)?.strip_prefix("policy")?;
+    Some(resource.split_at(resource.rfind('/')? + 1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +54,12 @@ mod tests {
         {
             assert_eq!(parse(arn, "user"), None, "{arn}");
         }
+    }
+
+    #[test]
+    fn policies_have_a_path_before_their_name() {
+        assert_eq!(path_and_name("arn:aws:iam::aws:policy/ReadOnlyAccess"), Some(("/", "ReadOnlyAccess")));
+        assert_eq!(path_and_name("arn:aws:iam::123456789012:policy/a/b/c"), Some(("/a/b/", "c")));
+        assert_eq!(path_and_name("arn:aws:iam::123456789012:policy"), None);
     }
 }

@@ -76,13 +76,19 @@ impl View<'_> {
         if let Some(policy) = predefined::find(arn) {
             return Ok(Some(policy.document.to_owned()));
         }
+        let Some(policy) = self.managed_policy(arn).await? else { return Ok(None) };
+        let default = policy.versions.into_iter().find(|version| version.number == policy.default_version);
+        Ok(default.map(|version| version.document))
+    }
+
+    /// A managed policy of this account, by its ARN to the letter.
+    pub(crate) async fn managed_policy(&self, arn: &str) -> Result<Option<ManagedPolicyRecord>, ApiError> {
         let Some((account, name)) = arn::parse(arn, "policy") else { return Ok(None) };
         if account != self.account {
             return Ok(None);
         }
-        let Some(policy) = self.get::<ManagedPolicyRecord>(name).await? else { return Ok(None) };
-        let default = policy.versions.into_iter().find(|version| version.number == policy.default_version);
-        Ok(default.map(|version| version.document))
+        let found = self.get::<ManagedPolicyRecord>(name).await?;
+        Ok(found.filter(|policy| arn::policy(account, &policy.path, &policy.name) == arn))
     }
 
     async fn policies(&self, attached: &AttachedRecord) -> Result<Vec<Arc<Policy>>, ApiError> {

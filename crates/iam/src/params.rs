@@ -104,6 +104,20 @@ impl Params {
         }
     }
 
+    /// One of a few words, if it is there.
+    ///
+    /// # Errors
+    /// `ValidationError`.
+    pub(crate) fn one_of(&self, name: &str, words: &[&str]) -> Result<Option<&str>, ApiError> {
+        match self.get(name) {
+            Some(text) if !words.contains(&text) => {
+                let must = format!("Member must satisfy enum value set: [{}]", words.join(", "));
+                Err(invalid(name, Some(text), &must))
+            }
+            text => Ok(text),
+        }
+    }
+
     /// A list: `NAME.member.1`, `NAME.member.2` ...
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         (1..).map_while(|index: usize| self.get(&format!("{name}.member.{index}"))).collect()

@@ -3,21 +3,103 @@
 //! An action reads its parameters, asks whether the caller may do it, changes the account, and writes what goes into
 //! its `Result` element; an empty text for actions without one.
 
+mod attachments;
+pub(crate) mod document;
+mod holder;
+mod inline;
+mod policies;
+mod policy_versions;
+mod tags;
 mod users;
 
 use crate::api::ApiRequest;
 use crate::error::ApiError;
+use crate::records::{GroupRecord, RoleRecord, UserRecord};
 
 /// Every action that there is, by name.
-pub(crate) const ACTIONS: &[&str] = &["CreateUser", "DeleteUser", "GetUser", "ListUsers", "UpdateUser"];
+pub(crate) const ACTIONS: &[&str] = &[
+    "AttachGroupPolicy",
+    "AttachRolePolicy",
+    "AttachUserPolicy",
+    "CreatePolicy",
+    "CreatePolicyVersion",
+    "CreateUser",
+    "DeleteGroupPolicy",
+    "DeletePolicy",
+    "DeletePolicyVersion",
+    "DeleteRolePolicy",
+    "DeleteUser",
+    "DeleteUserPolicy",
+    "DetachGroupPolicy",
+    "DetachRolePolicy",
+    "DetachUserPolicy",
+    "GetGroupPolicy",
+    "GetPolicy",
+    "GetPolicyVersion",
+    "GetRolePolicy",
+    "GetUser",
+    "GetUserPolicy",
+    "ListAttachedGroupPolicies",
+    "ListAttachedRolePolicies",
+    "ListAttachedUserPolicies",
+    "ListEntitiesForPolicy",
+    "ListGroupPolicies",
+    "ListPolicies",
+    "ListPolicyTags",
+    "ListPolicyVersions",
+    "ListRolePolicies",
+    "ListUserPolicies",
+    "ListUsers",
+    "PutGroupPolicy",
+    "PutRolePolicy",
+    "PutUserPolicy",
+    "SetDefaultPolicyVersion",
+    "TagPolicy",
+    "UntagPolicy",
+    "UpdateUser",
+];
 
 /// Does what is asked.
 pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     match request.action {
+        "AttachGroupPolicy" => attachments::attach::<GroupRecord>(request).await,
+        "AttachRolePolicy" => attachments::attach::<RoleRecord>(request).await,
+        "AttachUserPolicy" => attachments::attach::<UserRecord>(request).await,
+        "CreatePolicy" => policies::create(request).await,
+        "CreatePolicyVersion" => policy_versions::create(request).await,
         "CreateUser" => users::create(request).await,
+        "DeleteGroupPolicy" => inline::delete::<GroupRecord>(request).await,
+        "DeletePolicy" => policies::delete(request).await,
+        "DeletePolicyVersion" => policy_versions::delete(request).await,
+        "DeleteRolePolicy" => inline::delete::<RoleRecord>(request).await,
         "DeleteUser" => users::delete(request).await,
+        "DeleteUserPolicy" => inline::delete::<UserRecord>(request).await,
+        "DetachGroupPolicy" => attachments::detach::<GroupRecord>(request).await,
+        "DetachRolePolicy" => attachments::detach::<RoleRecord>(request).await,
+        "DetachUserPolicy" => attachments::detach::<UserRecord>(request).await,
+        "GetGroupPolicy" => inline::get::<GroupRecord>(request).await,
+        "GetPolicy" => policies::get(request).await,
+        "GetPolicyVersion" => policy_versions::get(request).await,
+        "GetRolePolicy" => inline::get::<RoleRecord>(request).await,
         "GetUser" => users::get(request).await,
+        "GetUserPolicy" => inline::get::<UserRecord>(request).await,
+        "ListAttachedGroupPolicies" => attachments::list::<GroupRecord>(request).await,
+        "ListAttachedRolePolicies" => attachments::list::<RoleRecord>(request).await,
+        "ListAttachedUserPolicies" => attachments::list::<UserRecord>(request).await,
+        "ListEntitiesForPolicy" => attachments::entities(request).await,
+        "ListGroupPolicies" => inline::list::<GroupRecord>(request).await,
+        "ListPolicies" => policies::list(request).await,
+        "ListPolicyTags" => policies::list_tags(request).await,
+        "ListPolicyVersions" => policy_versions::list(request).await,
+        "ListRolePolicies" => inline::list::<RoleRecord>(request).await,
+        "ListUserPolicies" => inline::list::<UserRecord>(request).await,
         "ListUsers" => users::list(request).await,
+        "PutGroupPolicy" => inline::put::<GroupRecord>(request).await,
+        "PutRolePolicy" => inline::put::<RoleRecord>(request).await,
+        "PutUserPolicy" => inline::put::<UserRecord>(request).await,
+        "SetDefaultPolicyVersion" => policy_versions::set_default(request).await,
+        "TagPolicy" => policies::tag(request).await,
+        "UntagPolicy" => policies::untag(request).await,
         "UpdateUser" => users::update(request).await,
         _ => Err(ApiError::service_failure()),
     }
