@@ -1,7 +1,7 @@
 """Nothing that came from a client is readable in anything the server wrote.
 
 Known byte strings go in through every write path, as bodies, names, metadata, keys and headers, with the server logging at
-trace level. Then the server is killed, and every file it wrote is searched for them, in the encodings a program would use.
+trace level and writing its access log. Then the server is killed, and every file it wrote is searched for them, in the encodings a program would use.
 """
 
 import base64
@@ -168,7 +168,7 @@ class Writer:
 @pytest.fixture(scope="module")
 def remains(make_server):
     """What a killed server leaves, after every kind of write: the server and the error bodies it sent."""
-    server = make_server(environment={"COFFER_LOG": "trace"}).start()
+    server = make_server(environment={"COFFER_LOG": "trace", "COFFER_ACCESS_LOG": "stdout"}).start()
     writer = Writer(Client(server))
     writer.whole_objects()
     writer.multipart()
@@ -218,6 +218,7 @@ def test_no_canary_in_the_log_at_trace_level(remains):
     server, _ = remains
     assert re.search(r"^log = \"trace\"", server.run("config", "show").stdout, re.MULTILINE)
     assert server.log().count("PutObject") > 10, "requests are not logged"
+    assert server.log().count('"eventName":"PutObject"') > 10, "the access log is off"
     assert search(patterns(all_canaries()), [server.log_file]) == []
 
 
