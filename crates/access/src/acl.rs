@@ -98,3 +98,90 @@ impl Acl {
 fn is_log_delivery(principal: &Principal) -> bool {
     matches!(principal, Principal::Service { name } if name == "logging.s3.amazonaws.com")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWNER: &str = "111122223333";
+    const OTHER: &str = "444455556666";
+    const PERMISSIONS: [AclPermission; 4] =
+        [AclPermission::Read, AclPermission::Write, AclPermission::ReadAcp, AclPermission::WriteAcp];
+
+    fn list(grants: &[(Grantee, AclPermission)]) -> Acl {
+        let grants =
+            grants.iter().map(|(grantee, permission)| Grant { grantee: grantee.clone(), permission: *permission });
+        Acl { owner: OWNER.to_owned(), grants: grants.collect() }
+    }
+
+    fn root(account: &str) -> Principal {
+        Principal::Root { account: account.to_owned() }
+    }
+
+    fn service(name: &str) -> Principal {
+        Principal::Service { name: name.to_owned() }
+    }
+
+    #[test]
+    fn a_private_list_is_for_its_owner() {
+        let acl = Acl::private(OWNER);
+        for permission in PERMISSIONS {
+            assert_eq!(acl.allows(&root(OWNER), permission), AclGrant::Account);
+            for other in [root(OTHER), Principal::Anonymous, service("logging.s3.amazonaws.com")] {
+                assert_eq!(acl.allows(&other, permission), AclGrant::None);
+            }
+        }
+        assert!(!acl.is_public());
+    }
+
+    #[test]
+    fn an_owner_without_a_grant_still_has_the_list() {
+        let acl = list(&[]);
+        let allowed = PERMISSIONS.map(|permission| acl.allows(&root(OWNER), permission));
+        assert_eq!(allowed, [AclGrant::None, AclGrant::None, AclGrant::Account, AclGrant::Account]);
+        assert!(PERMISSIONS.iter().all(|permission| acl.allows(&root(OTHER), *permission) == AclGrant::None));
+    }
+
+    #[test]
+    fn a_permission_is_that_one() {
+        for granted in PERMISSIONS {
+            let acl = list(&[(Grantee::Account(OTHER.to_owned()), granted)]);
+            for asked in PERMISSIONS {
+                let expected = if asked == granted { AclGrant::Account } else { AclGrant::None };
+                assert_eq!(acl.allows(&root(OTHER), asked), expected);
+                assert_eq!(acl.allows(&Principal::Anonymous, asked), AclGrant::None);
+            }
+        }
+        let acl = list(&[(Grantee::Account(OTHER.to_owned()), AclPermission::FullControl)]);
+        assert!(PERMISSIONS.iter().all(|permission| acl.allows(&root(OTHER), *permission) == AclGrant::Account));
+    }
+
+    #[test]
+    fn groups_are_everybody_and_whoever_signs() {
+        let all = list(&[(Grantee::AllUsers, AclPermission::Read)]);
+        let signed = list(&[(Grantee::AuthenticatedUsers, AclPermission::Read)]);
+        assert_eq!(all.allows(&Principal::Anonymous, AclPermission::Read), AclGrant::Everyone);
+        assert_eq!(all.allows(&Principal::Anonymous, AclPermission::Write), AclGrant::None);
+        assert_eq!(signed.allows(&Principal::Anonymous, AclPermission::Read), AclGrant::None);
+        assert_eq!(signed.allows(&service("sns.amazonaws.com"), AclPermission::Read), AclGrant::None);
+        assert_eq!(signed.allows(&root(OTHER), AclPermission::Read), AclGrant::Everyone);
+        assert!(all.is_public() && signed.is_public());
+    }
+
+    #[test]
+    fn the_strongest_grant_counts() {
+        let acl = list(&[
+            (Grantee::Account(OTHER.to_owned()), AclPermission::Read),
+            (Grantee::AllUsers, AclPermission::Read),
+        ]);
+        assert_eq!(acl.allows(&root(OTHER), AclPermission::Read), AclGrant::Everyone);
+    }
+
+    #[test]
+    fn log_delivery_is_one_service() {
+        let acl = list(&[(Grantee::LogDelivery, AclPermission::Write)]);
+        assert_eq!(acl.allows(&service("logging.s3.amazonaws.com"), AclPermission::Write), AclGrant::Everyone);
+        assert_eq!(acl.allows(&service("s3.amazonaws.com"), AclPermission::Write), AclGrant::None);
+        assert!(!acl.is_public());
+    }
+}

@@ -138,3 +138,100 @@ fn set(mask: &mut [u64], index: usize) {
         *word |= 1 << (index % 64);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What the wildcards mean, written down.
+    fn means(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some(('*', rest)), None) => means(rest, text),
+            (Some(('*', rest)), Some((_, behind))) => means(rest, text) || means(pattern, behind),
+            (Some(('?', rest)), Some((_, behind))) => means(rest, behind),
+            (Some((wanted, rest)), Some((char, behind))) => wanted == char && means(rest, behind),
+            _ => false,
+        }
+    }
+
+    #[track_caller]
+    fn check(pattern: &str, text: &str, expected: bool) {
+        assert_eq!(Pattern::parse(pattern).matches(text), expected, "{pattern} {text}");
+    }
+
+    #[test]
+    fn the_whole_text_has_to_match() {
+        check("", "", true);
+        check("", "a", false);
+        check("ab", "ab", true);
+        check("ab", "abc", false);
+        check("ab", "a", false);
+        check("*", "", true);
+        check("?", "", false);
+        check("**", "ab", true);
+    }
+
+    #[test]
+    fn start_and_end_do_not_share_characters() {
+        check("ab*ba", "aba", false);
+        check("ab*ba", "abba", true);
+        check("a*?", "a", false);
+        check("a*?", "ab", true);
+    }
+
+    #[test]
+    fn a_question_mark_is_one_character_of_any_length() {
+        check("?", "é", true);
+        check("??", "é", false);
+        check("*?x", "日x", true);
+        check("a*é?*z", "a日éßz", true);
+    }
+
+    #[test]
+    fn runs_may_be_longer_than_a_word() {
+        for len in [63, 64, 65, 127, 128, 129, 200] {
+            let run = "a".repeat(len - 1) + "b";
+            check(&format!("*{run}*"), &format!("{}{run}c", "a".repeat(500)), true);
+            check(&format!("*{run}*"), &format!("{}c", "a".repeat(500)), false);
+            let hole = format!("*{}?{}*", "a".repeat(len / 2), "b".repeat(len / 2));
+            check(&hole, &format!("aaa{}c{}bbb", "a".repeat(len / 2), "b".repeat(len / 2)), true);
+        }
+    }
+
+    #[test]
+    fn literals_have_no_wildcards() {
+        let mut pattern = Pattern::parse("a*");
+        pattern.push_literal("*?");
+        assert!(pattern.matches("ab*?"));
+        assert!(!pattern.matches("abcd"));
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_wildcards_mean(pattern in "[ab*?é]{0,12}", text in "[abé]{0,12}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(Pattern::parse(&pattern).matches(&text), means(&chars(&pattern), &chars(&text)));
+        }
+
+        #[test]
+        fn what_is_left_out_of_a_text_may_be_a_star(text in "\\PC{0,300}", cuts in proptest::collection::vec(any::<u16>(), 0..8)) {
+            let chars: Vec<char> = text.chars().collect();
+            let mut places: Vec<usize> = cuts.iter().map(|cut| usize::from(*cut) % (chars.len() + 1)).collect();
+            places.sort_unstable();
+            let mut pattern = Pattern::default();
+            let (mut from, mut is_kept) = (0, true);
+            for place in places.into_iter().chain([chars.len()]) {
+                if is_kept {
+                    pattern.push_literal(&chars[from..place].iter().collect::<String>());
+                } else {
+                    pattern.push_many();
+                }
+                (from, is_kept) = (place, !is_kept);
+            }
+            prop_assert!(pattern.matches(&text));
+        }
+    }
+}

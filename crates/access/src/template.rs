@@ -215,3 +215,72 @@ fn value<'a>(keys: &Keys<'a>, key: &str, default: Option<&'a str>) -> Option<&'a
         _ => default,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+
+    fn text(template: &str, variables: bool) -> Option<String> {
+        let (caller, mut request) = (Context::new(), Context::new());
+        request.set("aws:username", "ann");
+        request.set_all("aws:TagKeys", vec!["a".to_owned(), "b".to_owned()]);
+        Template::parse(template, variables).text(&Keys { caller: &caller, request: &request })
+    }
+
+    fn check(template: &str, expected: Option<&str>) {
+        assert_eq!(text(template, true).as_deref(), expected, "{template}");
+    }
+
+    #[test]
+    fn variables_have_values_and_defaults() {
+        check("a${aws:username}b", Some("aannb"));
+        check("${aws:username}${aws:username}", Some("annann"));
+        check("${ AWS:UserName }", Some("ann"));
+        check("${aws:nothing, 'x, y'}", Some("x, y"));
+        check("${aws:nothing,'x'}", Some("x"));
+        check("${aws:username, 'x'}", Some("ann"));
+        check("${aws:nothing, ''}", Some(""));
+    }
+
+    #[test]
+    fn what_stands_for_nothing_makes_nothing_of_the_text() {
+        check("a${aws:nothing}", None);
+        check("${}", None);
+        check("${aws:nothing, x}", None);
+        // A list is no value.
+        check("${aws:TagKeys}", None);
+        check("${aws:TagKeys, 'x'}", Some("x"));
+    }
+
+    #[test]
+    fn what_is_no_variable_is_text() {
+        for template in ["$", "${", "${aws:username", "{aws:username}", "$ {a}", "", "*?", "日*"] {
+            check(template, Some(template));
+        }
+        check("${*}${?}${$}", Some("*?$"));
+        check("$${aws:username}", Some("$ann"));
+        assert_eq!(text("${aws:username}", false).as_deref(), Some("${aws:username}"));
+    }
+
+    #[test]
+    fn colons_of_variables_do_not_cut() {
+        let parts = |text: &str, limit| Template::parse(text, true).split_colons(limit).len();
+        assert_eq!(parts("a:b:c", 6), 3);
+        assert_eq!(parts("a:b:c", 2), 2);
+        assert_eq!(parts(":::", 6), 4);
+        assert_eq!(parts("a:${aws:username}:b", 6), 3);
+        assert_eq!(parts("a:*:?:b*c:d", 6), 5);
+        assert_eq!(parts("a:*:b:c:d", 2), 2);
+        assert_eq!(parts("", 6), 1);
+    }
+
+    #[test]
+    fn a_cut_text_is_the_text() {
+        let whole = Template::parse("arn:aws:s3:::b/*:x:${aws:username}", true);
+        let parts = whole.split_colons(6);
+        assert_eq!(parts.len(), 6);
+        assert_eq!(parts[5], Template::parse("b/*:x:${aws:username}", true));
+        assert_eq!(parts[3], Template::parse("", true));
+    }
+}

@@ -2,6 +2,9 @@
 
 mod accounts;
 mod deny;
+mod matching;
+mod public;
+mod reference;
 
 use std::sync::Arc;
 
