@@ -36,6 +36,14 @@ impl ArnTemplate {
         }
         Match::all(parts.iter().zip(given).map(|(part, given)| matches(part, given, keys)))
     }
+
+    /// Whether a variable stands for a condition key that starts with `start`, in lower case.
+    pub(crate) fn names(&self, start: &str) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Parts(parts) => parts.iter().any(|part| part.names(start)),
+        }
+    }
 }
 
 fn matches(part: &Template, given: &str, keys: &Keys<'_>) -> Match {

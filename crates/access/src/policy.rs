@@ -94,6 +94,14 @@ impl Policy {
         self.statements.iter().any(public::is_public)
     }
 
+    /// Whether what the policy says may depend on a condition key that starts with `start`, in any case. Who asks need
+    /// not find out the values of others.
+    #[must_use]
+    pub fn looks_at(&self, start: &str) -> bool {
+        let start = start.to_ascii_lowercase();
+        self.statements.iter().any(|statement| statement.looks_at(&start))
+    }
+
     pub(crate) fn statements(&self) -> &[Statement] {
         &self.statements
     }

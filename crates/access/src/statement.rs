@@ -67,6 +67,15 @@ impl Statement {
             && self.conditions.iter().all(|condition| condition.holds(keys, self.effect))
     }
 
+    /// Whether a condition or a variable names a condition key that starts with `start`, in lower case.
+    pub(crate) fn looks_at(&self, start: &str) -> bool {
+        let in_condition = |condition: &Condition| {
+            condition.key.starts_with(start) || condition.values.iter().any(|value| value.names(start))
+        };
+        self.conditions.iter().any(in_condition)
+            || self.resources.iter().flat_map(|resources| &resources.items).any(|resource| resource.names(start))
+    }
+
     /// How a statement of a resource's policy names the caller.
     pub(crate) fn names(&self, caller: &Caller) -> Named {
         self.principals.as_ref().map_or(Named::No, |principals| match self.effect {

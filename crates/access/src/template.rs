@@ -153,6 +153,11 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Variable { .. }))
     }
 
+    /// Whether a variable stands for a condition key that starts with `start`, in lower case.
+    pub(crate) fn names(&self, start: &str) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Variable { key, .. } if key.starts_with(start)))
+    }
+
     /// Whether it is `*` and nothing else.
     pub(crate) fn is_anything(&self) -> bool {
         self.0 == [Piece::Many]

@@ -117,6 +117,15 @@ impl Principal {
         matches!(self, Self::Anonymous)
     }
 
+    /// The account that it belongs to; `None` for nobody in particular.
+    #[must_use]
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous => None,
+            Self::Identity(identity) => identity.caller().principal.account(),
+        }
+    }
+
     /// The ARN, as error messages name it.
     #[must_use]
     pub fn arn(&self) -> &str {

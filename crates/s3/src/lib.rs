@@ -10,6 +10,7 @@
 //! ```
 
 pub mod auth;
+mod authorize;
 pub mod body;
 pub mod checksum;
 pub mod conditional;

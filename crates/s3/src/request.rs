@@ -3,11 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use coffer_store::{InvalidObjectKey, ObjectKey};
+use coffer_store::{Bucket, InvalidObjectKey, ObjectKey};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::checksum::ChecksumAlgorithm;
+use crate::copy_source::CopySource;
 use crate::error::S3Error;
 use crate::headers::Headers;
 use crate::log::RequestRecord;
@@ -69,6 +70,17 @@ pub struct S3Request {
     pub form: Option<FormDetails>,
     /// The body; of PostObject the file.
     pub body: RequestBody,
+    /// What it was admitted to.
+    pub(crate) admitted: Admitted,
+}
+
+/// The buckets that a request is about, once it is certain that whoever asks may do it.
+#[derive(Default)]
+pub(crate) struct Admitted {
+    /// The bucket of the request.
+    pub(crate) bucket: Option<Bucket>,
+    /// The source of a copy, and its bucket.
+    pub(crate) source: Option<(CopySource, Bucket)>,
 }
 
 /// What a form says that no header could.

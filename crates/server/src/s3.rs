@@ -56,18 +56,14 @@ impl S3 {
         let iam = IamSettings { account_id: ACCOUNT_ID.to_owned(), region: settings.region.clone() };
         let iam = Iam::new(store.clone(), iam, Some(root_key(root)));
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
-        let operations = OperationSettings {
-            region: settings.region.clone(),
-            owner_id: iam.canonical_id(ACCOUNT_ID),
-            account_id: ACCOUNT_ID.to_owned(),
-        };
+        let operations = OperationSettings { region: settings.region.clone(), account_id: ACCOUNT_ID.to_owned() };
         let service = ServiceSettings {
             region: settings.region.clone(),
             domains: settings.domain.clone(),
             idle: Duration::from_secs(settings.request_idle_seconds),
         };
         let identities = Arc::new(IamIdentities { iam: iam.clone(), root_may_use_s3: settings.root_may_use_s3 });
-        let operations = S3Operations::new(store, operations);
+        let operations = S3Operations::new(store, identities.clone(), operations);
         Ok(Self {
             service: S3Service::new(operations, identities, service, Arc::new(SystemClock)),
             iam,

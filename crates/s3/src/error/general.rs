@@ -41,6 +41,14 @@ impl S3Error {
         Self::new(StatusCode::CONFLICT, "BucketAlreadyOwnedByYou", message).with("BucketName", bucket)
     }
 
+    /// Somebody else has a bucket of this name.
+    #[must_use]
+    pub fn bucket_already_exists(bucket: &str) -> Self {
+        let message = "The requested bucket name is not available. The bucket namespace is shared by all users of the \
+                       system. Please select a different name and try again.";
+        Self::new(StatusCode::CONFLICT, "BucketAlreadyExists", message).with("BucketName", bucket)
+    }
+
     /// Only an empty bucket can be deleted.
     #[must_use]
     pub fn bucket_not_empty(bucket: &str) -> Self {

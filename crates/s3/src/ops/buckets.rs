@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use coffer_store::{BucketName, NewBucket, StoreError};
+use coffer_store::{Bucket, BucketName, NewBucket, StoreError};
 use http::{HeaderName, StatusCode, header};
 
 use super::store_error::Subject;
@@ -35,9 +35,9 @@ impl S3Operations {
             })?),
             None => None,
         };
+        let account = request.principal.account().ok_or_else(S3Error::access_denied)?;
         let limit = max.unwrap_or(MOST);
-        let listed = self.store.list_buckets(prefix, after.as_deref(), limit + 1).await;
-        let mut buckets = listed.map_err(|error| Subject::default().error(error))?;
+        let mut buckets = self.buckets_of(account, prefix, after, limit + 1).await?;
         let truncated = buckets.len() > limit;
         buckets.truncate(limit);
         let last = buckets.last().filter(|_| truncated).map(|bucket| encode_token(bucket.name().as_str()));
@@ -46,7 +46,7 @@ impl S3Operations {
         }
         Ok(S3Response::xml(xml::document("ListAllMyBucketsResult", |xml| {
             xml.element("Owner", |xml| {
-                xml.text("ID", &self.settings.owner_id);
+                xml.text("ID", self.identities.canonical_id(account));
             });
             xml.element("Buckets", |xml| {
                 for bucket in &buckets {
@@ -62,28 +62,61 @@ impl S3Operations {
         })))
     }
 
+    /// Lists up to `limit` buckets of an account.
+    async fn buckets_of(
+        &self,
+        account: &str,
+        prefix: &str,
+        mut after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Bucket>, S3Error> {
+        const PAGE: usize = 1000;
+        let mut buckets = Vec::new();
+        while buckets.len() < limit {
+            let listed = self.store.list_buckets(prefix, after.as_deref(), PAGE).await;
+            let listed = listed.map_err(|error| Subject::default().error(error))?;
+            let is_last = listed.len() < PAGE;
+            after = listed.last().map(|bucket| bucket.name().as_str().to_owned());
+            buckets.extend(listed.into_iter().filter(|bucket| self.authorizer.owner(bucket) == account));
+            if is_last {
+                break;
+            }
+        }
+        buckets.truncate(limit);
+        Ok(buckets)
+    }
+
     pub(super) async fn create_bucket(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         let name = request.bucket_name().to_owned();
         let bucket = BucketName::for_creation(&name).map_err(|_| S3Error::invalid_bucket_name(&name))?;
+        let document = request.body.read_all(MAX_DOCUMENT_LEN).await?;
+        let configuration = CreateBucketConfiguration::parse(&document);
+        let location = configuration.as_ref().ok().and_then(|known| known.location_constraint.as_deref());
+        self.authorizer.check_new_bucket(request, location)?;
+        let owner = request.principal.account().ok_or_else(S3Error::access_denied)?.to_owned();
         if request.headers.text("x-amz-bucket-object-lock-enabled")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
             return Err(S3Error::not_implemented_header("x-amz-bucket-object-lock-enabled"));
         }
         acl::check_bucket(&request.headers)?;
-        let document = request.body.read_all(MAX_DOCUMENT_LEN).await?;
-        let location = CreateBucketConfiguration::parse(&document)?.location_constraint;
+        let location = configuration?.location_constraint;
         if let Some(location) = location.filter(|location| *location != self.settings.region && !location.is_empty()) {
             return Err(S3Error::invalid_location_constraint(&location));
         }
-        let new = NewBucket {
-            region: self.settings.region.clone(),
-            owner: self.settings.account_id.clone(),
-            ..NewBucket::default()
-        };
+        let new = NewBucket { region: self.settings.region.clone(), owner: owner.clone(), ..NewBucket::default() };
         match self.store.create_bucket(&bucket, &new).await {
-            Err(StoreError::BucketAlreadyOwnedByYou) if self.settings.region == FIRST_REGION => {}
+            Err(StoreError::BucketAlreadyOwnedByYou) => self.check_own_again(&name, &owner).await?,
             created => created.map_err(|error| Subject { bucket: &name, ..Subject::default() }.error(error))?,
         }
         Ok(S3Response::new(StatusCode::OK).with(header::LOCATION, format!("/{name}")))
+    }
+
+    /// What it means that there is a bucket already when `account` makes one.
+    async fn check_own_again(&self, name: &str, account: &str) -> Result<(), S3Error> {
+        let bucket = self.find_bucket(name).await?;
+        if self.authorizer.owner(&bucket) != account {
+            return Err(S3Error::bucket_already_exists(name));
+        }
+        if self.settings.region == FIRST_REGION { Ok(()) } else { Err(S3Error::bucket_already_owned_by_you(name)) }
     }
 
     pub(super) async fn head_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {

@@ -1,13 +1,14 @@
 //! CopyObject.
 
-use coffer_store::{Bucket, BucketName, CopyObject, ObjectAccess, ObjectKey, ObjectReader};
+use coffer_store::{Bucket, CopyObject, ObjectAccess, ObjectKey, ObjectReader};
 use http::StatusCode;
 
 use super::get::write_encryption;
 use super::put::{applied, customer_key, refuse_object_lock};
 use super::store_error::{KeyRole, Subject};
 use super::tagging::parse_tagging_header;
-use super::{CustomerKeyOption as _, S3Operations, UsableKey, acl, algorithms, owner, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, UsableKey, acl, algorithms, write_conditions};
+use crate::authorize::Target;
 use crate::checksum::parse_checksum_algorithm;
 use crate::conditional::{ReadConditions, WriteCondition};
 use crate::copy_source::CopySource;
@@ -27,7 +28,6 @@ const MAX_COPY_LEN: u64 = 5 << 30;
 impl S3Operations {
     pub(super) async fn copy_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
-        let source = CopySource::parse(&request.headers)?;
         self.check_sse_c_blocked(request, &bucket, "s3:CopyObject")?;
         let storage_class = parse_storage_class(&request.headers)?;
         acl::check_object(&request.headers)?;
@@ -40,7 +40,8 @@ impl S3Operations {
         let algorithm = parse_checksum_algorithm(&request.headers)?.map(algorithms::stored);
 
         let usable = source_key.usable();
-        let reader = self.copy_reader(&request.headers, &source, usable.as_ref(), &conditions).await?;
+        let reader = self.copy_reader(request, usable.as_ref(), &conditions).await?;
+        let (source, source_bucket) = source(request)?;
         let onto_itself = source.bucket == request.bucket_name() && source.key == key.as_str();
         let changes_something = replace
             || request.headers.contains("x-amz-storage-class")
@@ -54,6 +55,9 @@ impl S3Operations {
         if reader.info().size > MAX_COPY_LEN {
             return Err(S3Error::copy_source_too_large(MAX_COPY_LEN));
         }
+        if !replace_tags && !reader.info().tags.is_empty() {
+            self.check_copied_tags(request, source, source_bucket, &bucket).await?;
+        }
         let copy = CopyObject {
             encryption: applied(&encryption),
             headers: if replace { Some(Metadata::parse(&request.headers)?.fields().to_vec()) } else { None },
@@ -65,7 +69,10 @@ impl S3Operations {
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
         let copied = self.store.copy_object(reader, usable.as_deref(), onto_itself, &bucket, &key, copy).await;
-        let copied = copied.map_err(|error| subject.error(error))?;
+        let copied = match copied.map_err(|error| subject.error(error)) {
+            Err(error) => return Err(self.authorizer.absent(request, &bucket, error).await),
+            Ok(copied) => copied,
+        };
         let mut response = S3Response::xml(xml::document("CopyObjectResult", |xml| {
             xml.text("LastModified", iso8601(copied.info.last_modified_ms)).text("ETag", quoted(&copied.info.etag));
             algorithms::xml_sums(copied.sums.as_ref(), None, xml);
@@ -78,32 +85,52 @@ impl S3Operations {
     /// Finds the source of a copy, with its key, and checks the conditions on it.
     pub(super) async fn copy_reader<'k>(
         &self,
-        headers: &Headers,
-        source: &CopySource,
+        request: &S3Request,
         customer_key: Option<&'k UsableKey<'_>>,
         conditions: &ReadConditions,
     ) -> Result<ObjectReader<'k>, S3Error> {
+        let (source, bucket) = source(request)?;
         let subject = Subject {
             bucket: &source.bucket,
             key: &source.key,
             customer_key: KeyRole::CopySource,
             ..Subject::default()
         };
-        let bucket = self.source_bucket(source, &subject).await?;
-        self.check_owner(headers, owner::OF_SOURCE)?;
-        super::check_version_id(source.version_id.as_deref(), &source.key)?;
-        let key = ObjectKey::new(source.key.as_str()).map_err(|_| S3Error::no_such_key(&source.key))?;
-        let found = self.store.get_object(&bucket, &key, customer_key.map(|key| &**key)).await;
-        let reader = found.map_err(|error| subject.error(error))?;
+        let found = async {
+            super::check_version_id(source.version_id.as_deref(), &source.key)?;
+            let key = ObjectKey::new(source.key.as_str()).map_err(|_| S3Error::no_such_key(&source.key))?;
+            let found = self.store.get_object(bucket, &key, customer_key.map(|key| &**key)).await;
+            found.map_err(|error| subject.error(error))
+        };
+        let reader = match found.await {
+            Err(error) => return Err(self.authorizer.absent(request, bucket, error).await),
+            Ok(reader) => reader,
+        };
         let info = reader.info();
         conditions.check(&info.etag, info.last_modified_ms / 1000)?;
         Ok(reader)
     }
 
-    async fn source_bucket(&self, source: &CopySource, subject: &Subject<'_>) -> Result<Bucket, S3Error> {
-        let name = BucketName::for_lookup(&source.bucket).ok_or_else(|| S3Error::no_such_bucket(&source.bucket))?;
-        self.store.bucket(&name).await.map_err(|error| subject.error(error))
+    /// Tags that come along are read on one side and written on the other.
+    async fn check_copied_tags(
+        &self,
+        request: &S3Request,
+        source: &CopySource,
+        source_bucket: &Bucket,
+        bucket: &Bucket,
+    ) -> Result<(), S3Error> {
+        let version_id = source.version_id.as_deref();
+        let read = if version_id.is_some() { "s3:GetObjectVersionTagging" } else { "s3:GetObjectTagging" };
+        self.authorizer.check(request, read, Target::object(source_bucket, &source.key, version_id)).await?;
+        let target = Target::object(bucket, request.key_text(), None);
+        self.authorizer.check(request, "s3:PutObjectTagging", target).await
     }
+}
+
+/// The source that the request was admitted to.
+fn source(request: &S3Request) -> Result<(&CopySource, &Bucket), S3Error> {
+    let source = request.admitted.source.as_ref().ok_or_else(S3Error::internal_error)?;
+    Ok((&source.0, &source.1))
 }
 
 /// Whether a directive says REPLACE and not COPY.

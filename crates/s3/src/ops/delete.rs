@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::store_error::Subject;
 use super::{S3Operations, check_version_id, etag_match};
+use crate::authorize::{BYPASS, Target, bypasses_governance};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
@@ -57,7 +58,7 @@ impl S3Operations {
         }
         let outcomes: Vec<_> = stream::iter(objects)
             .map(|object| async {
-                let outcome = self.delete_one(&bucket, &object).await;
+                let outcome = self.delete_one(request, &bucket, &object).await;
                 (object, outcome)
             })
             .buffered(AT_ONCE)
@@ -85,7 +86,8 @@ impl S3Operations {
         })))
     }
 
-    async fn delete_one(&self, bucket: &Bucket, object: &ObjectIdentifier) -> Result<(), S3Error> {
+    async fn delete_one(&self, request: &S3Request, bucket: &Bucket, object: &ObjectIdentifier) -> Result<(), S3Error> {
+        self.check_deletion(request, bucket, object).await?;
         let key = ObjectKey::new(object.key.as_str()).map_err(|error| super::invalid_key(&object.key, &error))?;
         if object.last_modified_time.is_some() || object.size.is_some() {
             return Err(S3Error::not_implemented());
@@ -98,6 +100,29 @@ impl S3Operations {
         }
         let if_match: Option<ETagMatch> = object.etag.as_deref().map(|etag| etag_match(ETagCondition::parse(etag)));
         let subject = Subject { bucket: bucket.name().as_str(), key: key.as_str(), ..Subject::default() };
-        self.store.delete_object(bucket, &key, if_match.as_ref()).await.map_err(|error| subject.error(error))
+        match self.store.delete_object(bucket, &key, if_match.as_ref()).await.map_err(|error| subject.error(error)) {
+            Err(error) => Err(self.authorizer.absent(request, bucket, error).await),
+            deleted => deleted,
+        }
+    }
+
+    async fn check_deletion(
+        &self,
+        request: &S3Request,
+        bucket: &Bucket,
+        object: &ObjectIdentifier,
+    ) -> Result<(), S3Error> {
+        let (version_id, etag) = (object.version_id.as_deref(), object.etag.as_deref());
+        let target = Target { if_match: etag, ..Target::object(bucket, &object.key, version_id) };
+        let action = if version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+        self.authorizer.check(request, action, target).await?;
+        // To compare an ETag tells what the object is.
+        if etag.is_some_and(|etag| etag != "*") {
+            self.authorizer.check(request, "s3:GetObject", target).await?;
+        }
+        if bypasses_governance(&request.headers) {
+            self.authorizer.check(request, BYPASS, target).await?;
+        }
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::S3Operations;
 use super::buckets::{decode_token, encode_token};
+use super::owner::Owners;
 use super::store_error::Subject;
 use crate::error::S3Error;
 use crate::etag::quoted;
@@ -96,7 +97,7 @@ impl S3Operations {
     pub(super) async fn list_objects(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let query = ListQuery::parse(&request.query, "max-keys")?;
         let marker = request.query.get("marker").unwrap_or_default();
-        let page = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
+        let (page, owners) = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
         // Without a delimiter the last key is the next marker, and S3 does not say it.
         let next = page.entries.last().filter(|_| page.truncated && query.delimiter.is_some());
         Ok(S3Response::xml(xml::document("ListBucketResult", |xml| {
@@ -105,7 +106,7 @@ impl S3Operations {
             xml.text("Marker", query.encode(marker));
             xml.text_if("NextMarker", next.map(|entry| query.encode(entry.name())));
             xml.value("MaxKeys", query.max).value("IsTruncated", page.truncated);
-            self.write_entries(&query, &page, true, xml);
+            write_entries(&query, &page, Some(&owners), xml);
         })))
     }
 
@@ -121,7 +122,7 @@ impl S3Operations {
             None => start_after.map(str::to_owned),
         };
         let fetch_owner = request.query.get("fetch-owner").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let page = self.page(request, query.list(after)).await?;
+        let (page, owners) = self.page(request, query.list(after)).await?;
         let next = page.entries.last().filter(|_| page.truncated).map(|entry| encode_token(entry.name()));
         Ok(S3Response::xml(xml::document("ListBucketResult", |xml| {
             xml.text("Name", request.bucket_name());
@@ -131,7 +132,7 @@ impl S3Operations {
             xml.text_if("NextContinuationToken", next);
             xml.value("KeyCount", page.entries.len()).value("MaxKeys", query.max);
             xml.value("IsTruncated", page.truncated);
-            self.write_entries(&query, &page, fetch_owner, xml);
+            write_entries(&query, &page, Some(&owners).filter(|_| fetch_owner), xml);
         })))
     }
 
@@ -144,7 +145,7 @@ impl S3Operations {
             let message = "A version-id marker cannot be specified without a key marker.";
             return Err(S3Error::invalid_argument(message, "version-id-marker", version_marker));
         }
-        let page = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
+        let (page, owners) = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
         let next = page.entries.last().filter(|_| page.truncated);
         Ok(S3Response::xml(xml::document("ListVersionsResult", |xml| {
             xml.text("Name", request.bucket_name());
@@ -163,7 +164,7 @@ impl S3Operations {
                     ListEntry::Object(name, info) => {
                         xml.element("Version", |xml| {
                             xml.text("Key", query.encode(name)).text("VersionId", "null").value("IsLatest", true);
-                            self.write_object(info, true, xml);
+                            write_object(info, Some(&owners), xml);
                         });
                     }
                     ListEntry::CommonPrefix(prefix) => query.write_common_prefix(prefix, xml),
@@ -172,36 +173,37 @@ impl S3Operations {
         })))
     }
 
-    async fn page(&self, request: &S3Request, list: ListObjects) -> Result<ObjectPage, S3Error> {
+    async fn page(&self, request: &S3Request, list: ListObjects) -> Result<(ObjectPage, Owners<'_>), S3Error> {
         let bucket = self.bucket(request).await?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
-        self.store.list_objects(&bucket, &list).await.map_err(|error| subject.error(error))
+        let page = self.store.list_objects(&bucket, &list).await.map_err(|error| subject.error(error))?;
+        Ok((page, self.owners(bucket)))
     }
+}
 
-    fn write_entries(&self, query: &ListQuery<'_>, page: &ObjectPage, owner: bool, xml: &mut XmlWriter) {
-        for entry in &page.entries {
-            if let ListEntry::Object(name, info) = entry {
-                xml.element("Contents", |xml| {
-                    xml.text("Key", query.encode(name));
-                    self.write_object(info, owner, xml);
-                });
-            }
-        }
-        for entry in &page.entries {
-            if let ListEntry::CommonPrefix(prefix) = entry {
-                query.write_common_prefix(prefix, xml);
-            }
-        }
-    }
-
-    fn write_object(&self, info: &ObjectInfo, owner: bool, xml: &mut XmlWriter) {
-        xml.text("LastModified", iso8601(info.last_modified_ms)).text("ETag", quoted(&info.etag));
-        xml.value("Size", info.size);
-        if owner {
-            xml.element("Owner", |xml| {
-                xml.text("ID", &self.settings.owner_id);
+fn write_entries(query: &ListQuery<'_>, page: &ObjectPage, owners: Option<&Owners<'_>>, xml: &mut XmlWriter) {
+    for entry in &page.entries {
+        if let ListEntry::Object(name, info) = entry {
+            xml.element("Contents", |xml| {
+                xml.text("Key", query.encode(name));
+                write_object(info, owners, xml);
             });
         }
-        xml.text("StorageClass", &info.storage_class);
     }
+    for entry in &page.entries {
+        if let ListEntry::CommonPrefix(prefix) = entry {
+            query.write_common_prefix(prefix, xml);
+        }
+    }
+}
+
+fn write_object(info: &ObjectInfo, owners: Option<&Owners<'_>>, xml: &mut XmlWriter) {
+    xml.text("LastModified", iso8601(info.last_modified_ms)).text("ETag", quoted(&info.etag));
+    xml.value("Size", info.size);
+    if let Some(owners) = owners {
+        xml.element("Owner", |xml| {
+            xml.text("ID", owners.of_object(info));
+        });
+    }
+    xml.text("StorageClass", &info.storage_class);
 }

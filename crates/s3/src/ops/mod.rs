@@ -4,6 +4,7 @@
 //! object or upload, its customer key, conditions and ranges, and at last the body's digests.
 
 mod acl;
+mod admit;
 mod algorithms;
 mod attributes;
 mod body;
@@ -24,15 +25,16 @@ mod tagging;
 mod uploads;
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use coffer_crypto::{Key32, ct_eq};
-use coffer_store::{
-    Bucket, BucketName, ETagMatch, InstanceId, InvalidObjectKey, MAX_OBJECT_KEY_LEN, Store, WriteConditions,
-};
+use coffer_store::{Bucket, ETagMatch, InstanceId, InvalidObjectKey, MAX_OBJECT_KEY_LEN, Store, WriteConditions};
 
 use self::store_error::Subject;
+use crate::auth::Identities;
+use crate::authorize::Authorizer;
 use crate::checksum::{AdditionalChecksum, RequestedChecksums, trailing_checksum};
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
@@ -48,33 +50,34 @@ use crate::sse::{self, CustomerKey};
 pub struct OperationSettings {
     /// The region of every bucket.
     pub region: String,
-    /// The canonical user id of the owner of everything: 64 hexadecimal digits.
-    pub owner_id: String,
-    /// The account of the owner of everything: 12 digits.
+    /// The account that owns the buckets from before there were others: 12 digits.
     pub account_id: String,
 }
 
 /// The operations of S3 over a store.
 pub struct S3Operations {
     store: Store,
+    identities: Arc<dyn Identities>,
+    authorizer: Authorizer,
     settings: OperationSettings,
 }
 
 impl S3Operations {
-    /// The operations over `store`.
+    /// The operations over `store`, for those that `identities` knows.
     #[must_use]
-    pub fn new(store: Store, settings: OperationSettings) -> Self {
-        Self { store, settings }
+    pub fn new(store: Store, identities: Arc<dyn Identities>, settings: OperationSettings) -> Self {
+        let authorizer = Authorizer::new(
+            store.clone(),
+            Arc::clone(&identities),
+            settings.region.clone(),
+            settings.account_id.clone(),
+        );
+        Self { store, identities, authorizer, settings }
     }
 
-    /// The bucket of a request.
+    /// The bucket that a request was admitted to.
     async fn bucket(&self, request: &S3Request) -> Result<Bucket, S3Error> {
-        let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
-        let name = BucketName::for_lookup(subject.bucket).ok_or_else(|| S3Error::no_such_bucket(subject.bucket))?;
-        let bucket = self.store.bucket(&name).await.map_err(|error| subject.error(error))?;
-        request.record.note_bucket(&bucket);
-        self.check_owner(&request.headers, owner::OF_BUCKET)?;
-        Ok(bucket)
+        request.admitted.bucket.clone().ok_or_else(S3Error::internal_error)
     }
 
     /// C-BLOCK: refuses a write that names a customer key, sound or not, to a bucket that blocks them.
@@ -120,21 +123,24 @@ impl S3Operations {
     }
 }
 
-impl S3Operations {
-    /// Decides whether the principal may do this. There is one who may do everything, and nobody else.
-    fn authorize(request: &S3Request) -> Result<(), S3Error> {
-        if request.principal.is_anonymous() { Err(S3Error::access_denied()) } else { Ok(()) }
-    }
-}
-
 #[async_trait]
 impl Operations for S3Operations {
     async fn call(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         if request.route.operation == Operation::PreflightObject {
             return Err(preflight::refusal(request));
         }
-        Self::authorize(request)?;
+        self.admit(request).await?;
         refuse_version(request)?;
+        match self.operate(request).await {
+            Err(error) => Err(self.unless_hidden(request, error).await),
+            answer => answer,
+        }
+    }
+}
+
+impl S3Operations {
+    /// Does what is asked, by somebody who may.
+    async fn operate(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         match request.route.operation {
             Operation::ListBuckets => self.list_buckets(request).await,
             Operation::CreateBucket => self.create_bucket(request).await,

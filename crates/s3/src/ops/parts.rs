@@ -11,7 +11,6 @@ use super::uploads::{upload_id, upload_subject};
 use super::{CustomerKeyOption as _, S3Operations, algorithms};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::ReadConditions;
-use crate::copy_source::CopySource;
 use crate::error::S3Error;
 use crate::etag::quoted;
 use crate::range::{copied_range, parse_copy_source_range};
@@ -63,7 +62,6 @@ impl S3Operations {
     pub(super) async fn upload_part_copy(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
         let number = required_part_number(request)?;
-        let source = CopySource::parse(&request.headers)?;
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
         let conditions = ReadConditions::of_copy_source(&request.headers)?;
         let range = parse_copy_source_range(&request.headers)?;
@@ -72,7 +70,7 @@ impl S3Operations {
         sse::check_method_of_upload(&request.headers, upload.mode == EncryptionMode::SseS3)?;
 
         let source_usable = source_key.usable();
-        let reader = self.copy_reader(&request.headers, &source, source_usable.as_ref(), &conditions).await?;
+        let reader = self.copy_reader(request, source_usable.as_ref(), &conditions).await?;
         let size = reader.info().size;
         let range = match range {
             Some(range) => copied_range(range, size)?,

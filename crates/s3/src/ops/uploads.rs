@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::get::write_encryption;
 use super::listing::{ListQuery, MOST_ENTRIES};
+use super::owner::Owners;
 use super::put::{StoredHeaders, applied, customer_key};
 use super::store_error::{KeyRole, Subject};
 use super::{CustomerKeyOption as _, S3Operations, algorithms};
@@ -77,11 +78,12 @@ impl S3Operations {
         let truncated = max > 0 && parts.len() > max;
         parts.truncate(max);
         let next = parts.last().map_or(0, |part| part.number);
+        let owners = self.owners(bucket);
         let mut response = S3Response::xml(xml::document("ListPartsResult", |xml| {
             xml.text("Bucket", request.bucket_name())
                 .text("Key", key.as_str())
                 .text("UploadId", upload.upload_id.to_string());
-            self.write_owners(xml);
+            write_owners(&owners, xml);
             xml.text("StorageClass", &upload.storage_class)
                 .value("PartNumberMarker", after)
                 .value("NextPartNumberMarker", next)
@@ -119,6 +121,7 @@ impl S3Operations {
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         let page = self.store.list_uploads(&bucket, &list).await.map_err(|error| subject.error(error))?;
         let next = page.entries.last().filter(|_| page.truncated);
+        let owners = self.owners(bucket);
         Ok(S3Response::xml(xml::document("ListMultipartUploadsResult", |xml| {
             xml.text("Bucket", request.bucket_name());
             xml.text("KeyMarker", query.encode(key_marker)).text("UploadIdMarker", id_marker);
@@ -136,28 +139,28 @@ impl S3Operations {
             xml.value("MaxUploads", query.max).value("IsTruncated", page.truncated);
             for entry in &page.entries {
                 match entry {
-                    UploadEntry::Upload(upload) => self.write_upload(&query, upload, xml),
+                    UploadEntry::Upload(upload) => write_upload(&query, upload, &owners, xml),
                     UploadEntry::CommonPrefix(prefix) => query.write_common_prefix(prefix, xml),
                 }
             }
         })))
     }
+}
 
-    fn write_upload(&self, query: &ListQuery<'_>, upload: &UploadInfo, xml: &mut XmlWriter) {
-        xml.element("Upload", |xml| {
-            xml.text("Key", query.encode(&upload.key)).text("UploadId", upload.upload_id.to_string());
-            self.write_owners(xml);
-            xml.text("StorageClass", &upload.storage_class).text("Initiated", iso8601(upload.initiated_ms));
-            write_algorithm(upload, xml);
+fn write_upload(query: &ListQuery<'_>, upload: &UploadInfo, owners: &Owners<'_>, xml: &mut XmlWriter) {
+    xml.element("Upload", |xml| {
+        xml.text("Key", query.encode(&upload.key)).text("UploadId", upload.upload_id.to_string());
+        write_owners(owners, xml);
+        xml.text("StorageClass", &upload.storage_class).text("Initiated", iso8601(upload.initiated_ms));
+        write_algorithm(upload, xml);
+    });
+}
+
+fn write_owners(owners: &Owners<'_>, xml: &mut XmlWriter) {
+    for role in ["Initiator", "Owner"] {
+        xml.element(role, |xml| {
+            xml.text("ID", owners.of_bucket());
         });
-    }
-
-    fn write_owners(&self, xml: &mut XmlWriter) {
-        for role in ["Initiator", "Owner"] {
-            xml.element(role, |xml| {
-                xml.text("ID", &self.settings.owner_id);
-            });
-        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::headers::Headers;
 use crate::log::{RequestRecord, Requester, Signature};
 use crate::post;
 use crate::query::Query;
-use crate::request::{ConnectionInfo, FormDetails, S3Request, hoist_query};
+use crate::request::{Admitted, ConnectionInfo, FormDetails, S3Request, hoist_query};
 use crate::response::{ResponseBody, S3Response};
 use crate::route::{Operation, RequestLine, Route, route};
 use crate::sse;
@@ -149,6 +149,7 @@ impl<O: Operations> S3Service<O> {
             record: Arc::clone(record),
             form: None,
             body: RequestBody::empty(),
+            admitted: Admitted::default(),
         };
         let mut request = self.with_body(request, source, framing).await?;
         let outcome = self.operations.call(&mut request).await;

@@ -1,0 +1,87 @@
+//! Who may go on: the first thing that happens to a request, whatever it asks for.
+
+use coffer_store::{Bucket, BucketName};
+
+use super::store_error::Subject;
+use super::{S3Operations, owner};
+use crate::authorize::{Needs, Target, further, needs};
+use crate::copy_source::CopySource;
+use crate::error::S3Error;
+use crate::request::S3Request;
+use crate::route::Operation;
+
+impl S3Operations {
+    /// Finds what a request is about, and refuses it to who may not do it: also what is not built yet.
+    ///
+    /// Of a copy both sides are asked about, for the same caller.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, then `AccessDenied`.
+    pub(super) async fn admit(&self, request: &mut S3Request) -> Result<(), S3Error> {
+        match needs(request.route.operation) {
+            Needs::Nothing => return Ok(()),
+            Needs::Account(action) => return self.authorizer.check_account(request, action),
+            // The body has a part in the question; a stranger's is not read.
+            Needs::NewBucket if request.principal.is_anonymous() => return Err(S3Error::access_denied()),
+            Needs::NewBucket => return Ok(()),
+            Needs::Bucket(_) | Needs::Object(..) | Needs::EachObject => {}
+        }
+        let bucket = self.find_bucket(request.bucket_name()).await?;
+        request.record.note_bucket(&bucket);
+        self.check_target(request, &bucket).await?;
+        self.check_owner(&request.headers, owner::OF_BUCKET, &bucket)?;
+        if matches!(request.route.operation, Operation::CopyObject | Operation::UploadPartCopy) {
+            request.admitted.source = Some(self.admit_source(request, &bucket).await?);
+        }
+        request.admitted.bucket = Some(bucket);
+        Ok(())
+    }
+
+    async fn check_target(&self, request: &S3Request, bucket: &Bucket) -> Result<(), S3Error> {
+        let version_id = request.query.get("versionId");
+        let (target, action) = match needs(request.route.operation) {
+            Needs::Bucket(action) => (Target::bucket(bucket), action),
+            Needs::Object(action, of_version) => {
+                let action = if version_id.is_some() { of_version } else { action };
+                (Target::object(bucket, request.key_text(), version_id), action)
+            }
+            Needs::EachObject => return self.authorizer.check_any(request, bucket),
+            Needs::Nothing | Needs::Account(_) | Needs::NewBucket => return Ok(()),
+        };
+        self.authorizer.check(request, action, target).await?;
+        for action in further(request) {
+            self.authorizer.check(request, action, target).await?;
+        }
+        Ok(())
+    }
+
+    /// The source of a copy, which the caller must be allowed to read.
+    async fn admit_source(&self, request: &S3Request, bucket: &Bucket) -> Result<(CopySource, Bucket), S3Error> {
+        let source = CopySource::parse(&request.headers)?;
+        let bucket = if source.bucket == bucket.name().as_str() {
+            bucket.clone()
+        } else {
+            self.find_bucket(&source.bucket).await?
+        };
+        let version_id = source.version_id.as_deref();
+        let action = if version_id.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+        self.authorizer.check(request, action, Target::object(&bucket, &source.key, version_id)).await?;
+        self.check_owner(&request.headers, owner::OF_SOURCE, &bucket)?;
+        Ok((source, bucket))
+    }
+
+    pub(super) async fn find_bucket(&self, name: &str) -> Result<Bucket, S3Error> {
+        let subject = Subject { bucket: name, ..Subject::default() };
+        let name = BucketName::for_lookup(name).ok_or_else(|| S3Error::no_such_bucket(name))?;
+        self.store.bucket(&name).await.map_err(|error| subject.error(error))
+    }
+
+    /// The error of an operation, unless it tells who may not know it that an object is not there.
+    pub(super) async fn unless_hidden(&self, request: &S3Request, error: S3Error) -> S3Error {
+        match (&request.admitted.bucket, &request.admitted.source) {
+            (Some(bucket), None) => self.authorizer.absent(request, bucket, error).await,
+            // A copy knows which of its two buckets the error is about.
+            _ => error,
+        }
+    }
+}
