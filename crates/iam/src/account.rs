@@ -89,6 +89,11 @@ impl<'a> Change<'a> {
         self.changes.put(self.view.iam.store(), RowTable::Identity, &row, record);
     }
 
+    /// Writes the account itself.
+    pub(crate) fn put_account(&mut self, account: &AccountRecord) {
+        self.changes.put(self.view.iam.store(), RowTable::Identity, &rows::account(&account.id), account);
+    }
+
     /// Removes an entity.
     pub(crate) fn delete<T: Entity>(&mut self, name: &str) {
         self.changes.delete(RowTable::Identity, &rows::entity::<T>(&self.view.account, name));

@@ -1,24 +1,23 @@
 //! The root access key that the server starts with: the environment's, or the one made at the first start.
 
-use std::sync::{Arc, PoisonError};
+use coffer_store::{KeptRoot, RootCredentials};
 
-use coffer_sigv4::SigningKeys;
-
+use crate::error::ApiError;
 use crate::settings::Iam;
 
-/// A root access key of the first account that is not among the rows of access keys.
-pub struct RootKey {
-    /// The access key ID.
-    pub access_key: String,
-    /// The secret access key, and what is derived from it.
-    pub keys: Arc<SigningKeys>,
-    /// Whether it comes from the environment, which alone can change it then.
-    pub from_environment: bool,
-}
-
 impl Iam {
-    /// The root access key that the server started with, while it is active.
-    pub(crate) fn root_key(&self) -> Option<Arc<RootKey>> {
-        self.0.root_key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The access key of an account's root user that the server starts with, active or not. Only the first account
+    /// has one; its owner may have deleted it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn first_root_key(&self, account: &str) -> Result<Option<RootCredentials>, ApiError> {
+        if account != self.settings().account_id {
+            return Ok(None);
+        }
+        match self.store().root_credentials().await? {
+            KeptRoot::Credentials(credentials) => Ok(Some(credentials)),
+            KeptRoot::Missing | KeptRoot::Deleted => Ok(None),
+        }
     }
 }

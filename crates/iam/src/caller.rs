@@ -13,8 +13,8 @@ use crate::records::{
 };
 use crate::time::iso8601;
 
-/// The most bytes of a document that is kept: more than any of the limits on new ones.
-const MAX_DOCUMENT_LEN: usize = 20 << 10;
+/// The most bytes of a document: the limits of each kind do not count white space.
+const MAX_DOCUMENT_LEN: usize = 256 << 10;
 
 impl View<'_> {
     /// A user, with its policies and those of its groups.

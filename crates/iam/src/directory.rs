@@ -29,6 +29,7 @@ impl Iam {
             created_ms: now_ms,
             suspended: false,
             alias: None,
+            root_access_keys: Vec::new(),
         };
         self.put_account(&account).await
     }
@@ -42,7 +43,7 @@ impl Iam {
         let name = AccountNameRecord { account: account.id.clone() };
         let canonical_id = rows::canonical_id(&self.canonical_id(&account.id));
         let store = self.store();
-        change.rows().put(store, RowTable::Identity, &rows::account(&account.id), account);
+        change.put_account(account);
         change.rows().put(store, RowTable::Identity, &canonical_id, &name);
         if !account.email.is_empty() {
             change.rows().put(store, RowTable::Identity, &rows::email(&account.email), &name);

@@ -110,17 +110,19 @@ impl Iam {
     }
 
     async fn by_access_key(&self, access_key: &str) -> Result<Identified, ApiError> {
-        if let Some(root) = self.root_key().filter(|root| root.access_key == access_key) {
-            let account = self.settings().account_id.clone();
-            let caller = Arc::new(Caller::root(&account));
-            let stamp = self.stamp(&account).await?;
-            let (access_key, keys) = (access_key.to_owned(), Arc::clone(&root.keys));
-            let credential = Credential { access_key, account, caller, keys, expires_ms: None, session: None };
+        let first_account = &self.settings().account_id;
+        let account =
+            self.access_key(access_key).await?.map_or_else(|| first_account.clone(), |key| key.account.clone());
+        // What is read after the stamp may be newer than it, never older. So the key is read once more.
+        let stamp = self.stamp(&account).await?;
+        if let Some(root) = self.first_root_key(first_account).await?.filter(|root| root.access_key == access_key) {
+            if root.inactive {
+                return Ok(Identified::UnknownAccessKey);
+            }
+            let caller = Caller::root(first_account);
+            let credential = long_term(access_key, first_account, caller, root.expose_secret());
             return Ok(self.remember(stamp, None, credential));
         }
-        let Some(first) = self.access_key(access_key).await? else { return Ok(Identified::UnknownAccessKey) };
-        // What is read after the stamp may be newer than it, never older. So the key is read once more.
-        let stamp = self.stamp(&first.account).await?;
         let Some(record) = self.access_key(access_key).await?.filter(|record| !record.inactive) else {
             return Ok(Identified::UnknownAccessKey);
         };
@@ -139,14 +141,7 @@ impl Iam {
                 }
             }
         };
-        let credential = Credential {
-            access_key: access_key.to_owned(),
-            account: record.account.clone(),
-            caller: Arc::new(caller),
-            keys: Arc::new(SigningKeys::new(SecretKey::new(record.secret_key.as_bytes()))),
-            expires_ms: None,
-            session: None,
-        };
+        let credential = long_term(access_key, &record.account, caller, &record.secret_key);
         Ok(self.remember(stamp, None, credential))
     }
 
@@ -194,6 +189,17 @@ impl Iam {
             return Ok(false);
         }
         Ok(self.account(account).await?.is_none_or(|account| account.suspended))
+    }
+}
+
+fn long_term(access_key: &str, account: &str, caller: Caller, secret_key: &str) -> Credential {
+    Credential {
+        access_key: access_key.to_owned(),
+        account: account.to_owned(),
+        caller: Arc::new(caller),
+        keys: Arc::new(SigningKeys::new(SecretKey::new(secret_key.as_bytes()))),
+        expires_ms: None,
+        session: None,
     }
 }
 

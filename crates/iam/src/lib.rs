@@ -31,7 +31,6 @@ mod time;
 mod xml;
 
 pub use api::{ApiAnswer, ApiConnection, is_api_request};
-pub use bootstrap::RootKey;
 pub use error::ApiError;
 pub use identify::{Credential, Identified};
 pub use settings::{Iam, IamSettings};

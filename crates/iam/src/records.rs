@@ -24,6 +24,9 @@ pub(crate) struct AccountRecord {
     pub(crate) suspended: bool,
     #[n(5)]
     pub(crate) alias: Option<String>,
+    /// The IDs of the root user's access keys that were made by CreateAccessKey.
+    #[cbor(n(6), default)]
+    pub(crate) root_access_keys: Vec<String>,
 }
 
 /// A row that names an account: under its canonical user ID, its e-mail address, its alias.

@@ -1,12 +1,11 @@
 //! What everything here works with.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 
 use coffer_sigv4::{SecretKey, SigningKeys};
 use coffer_store::Store;
 
-use crate::bootstrap::RootKey;
 use crate::identify::Cached;
 
 /// The settings.
@@ -16,6 +15,8 @@ pub struct IamSettings {
     pub account_id: String,
     /// The region of the server. Signatures may be for it, or for `us-east-1`, where AWS's global endpoints are.
     pub region: String,
+    /// Whether the environment sets the root access key that the server starts with: it alone can change it then.
+    pub root_key_is_given: bool,
 }
 
 /// Who there is, and the APIs to change it. Cheap to clone, and every clone is the same.
@@ -25,8 +26,6 @@ pub struct Iam(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) settings: IamSettings,
-    /// The root access key that the server was started with, while it is active.
-    pub(crate) root_key: RwLock<Option<Arc<RootKey>>>,
     /// Those who have asked, by access key, valid while the stamp of their account is the same.
     pub(crate) known: Mutex<HashMap<String, Cached>>,
     /// One change at a time in this process; the stamp tells changes of other processes.
@@ -36,13 +35,12 @@ pub(crate) struct Inner {
 }
 
 impl Iam {
-    /// Everything in `store`. `root_key` is the root access key of the first account, if it has one.
+    /// Everything in `store`.
     #[must_use]
-    pub fn new(store: Store, settings: IamSettings, root_key: Option<RootKey>) -> Self {
+    pub fn new(store: Store, settings: IamSettings) -> Self {
         Self(Arc::new(Inner {
             store,
             settings,
-            root_key: RwLock::new(root_key.map(Arc::new)),
             known: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             nobody: SigningKeys::new(SecretKey::new(coffer_crypto::random_array::<32>())),

@@ -9,13 +9,12 @@ use coffer_blob::MemoryBlobs;
 use coffer_crypto::{Key32, sha256};
 use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::MemoryEngine;
-use coffer_sigv4::{RequestParts, Scope, SecretKey, Signer, SigningKeys, Timestamp};
-use coffer_store::{Bootstrap, Settings, Store, SystemClock};
+use coffer_sigv4::{RequestParts, Scope, SecretKey, Signer, Timestamp};
+use coffer_store::{Bootstrap, RootCredentials, Settings, Store, SystemClock};
 use http::{Request, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::api::ApiConnection;
-use crate::bootstrap::RootKey;
 use crate::settings::{Iam, IamSettings};
 use crate::sts;
 
@@ -53,15 +52,17 @@ pub(crate) struct Refused {
 impl World {
     pub(crate) async fn new() -> Self {
         let (engine, metadata_key) = (Arc::new(MemoryEngine::default()), Key32::generate());
-        let iam = iam_over(&engine, &metadata_key, Some(root_key(false)));
+        let iam = iam_over(&engine, &metadata_key, false);
         let world = Self { iam, engine, metadata_key, now_ms: AtomicU64::new(1_800_000_000_000) };
+        let credentials = RootCredentials::new(root().access_key, root().secret_key, world.now_ms());
+        world.iam.store().put_root_credentials(&credentials).await.unwrap();
         world.iam.establish(world.now_ms()).await.unwrap();
         world
     }
 
-    /// The same rows in a new process with this root key.
-    pub(crate) async fn restarted(self, root_key: Option<RootKey>) -> Self {
-        let iam = iam_over(&self.engine, &self.metadata_key, root_key);
+    /// The same rows in a new process, whose environment sets the root access key or does not.
+    pub(crate) async fn restarted(self, root_key_is_given: bool) -> Self {
+        let iam = iam_over(&self.engine, &self.metadata_key, root_key_is_given);
         iam.establish(self.now_ms()).await.unwrap();
         Self { iam, ..self }
     }
@@ -131,13 +132,6 @@ pub(crate) fn root() -> Keys {
     Keys { access_key: ROOT_ACCESS_KEY.to_owned(), secret_key: ROOT_SECRET_KEY.to_owned(), session_token: None }
 }
 
-/// The key that worlds start with.
-pub(crate) fn root_key(from_environment: bool) -> RootKey {
-    let secret = SecretKey::new(ROOT_SECRET_KEY.to_owned());
-    let keys = Arc::new(SigningKeys::new(secret));
-    RootKey { access_key: ROOT_ACCESS_KEY.to_owned(), keys, from_environment }
-}
-
 /// The credentials in the answer to CreateAccessKey, AssumeRole and the like.
 pub(crate) fn keys_in(document: &str) -> Keys {
     Keys {
@@ -191,14 +185,14 @@ fn signed(keys: &Keys, service: &str, form: String, now_ms: u64) -> Request<Byte
     request.body(Bytes::from(form)).unwrap()
 }
 
-fn iam_over(engine: &Arc<MemoryEngine>, metadata_key: &Key32, root_key: Option<RootKey>) -> Iam {
+fn iam_over(engine: &Arc<MemoryEngine>, metadata_key: &Key32, root_key_is_given: bool) -> Iam {
     let metadata_key = Key32::from_slice(metadata_key.expose()).unwrap();
     let bootstrap = Bootstrap { store_id: [0; 16], metadata_key, generation: 1 };
     let engine = Arc::clone(engine) as Arc<dyn coffer_meta::Engine>;
     let (blobs, clock) = (Arc::new(MemoryBlobs::default()), Arc::new(SystemClock));
     let store = Store::new(bootstrap, engine, blobs, root_keys(), clock, Settings::default());
-    let settings = IamSettings { account_id: ACCOUNT.to_owned(), region: "us-east-1".to_owned() };
-    Iam::new(store, settings, root_key)
+    let settings = IamSettings { account_id: ACCOUNT.to_owned(), region: "us-east-1".to_owned(), root_key_is_given };
+    Iam::new(store, settings)
 }
 
 /// One keyring for all worlds: to make one takes several syncs.

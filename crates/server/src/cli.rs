@@ -18,6 +18,8 @@ pub(crate) enum Action {
     ShowConfig,
     /// Print the root access key and secret key.
     ShowCredentials,
+    /// Make a new root access key.
+    ResetCredentials,
     /// Print every row of the store, still sealed.
     Dump,
     /// Print the version.
@@ -37,7 +39,10 @@ pub(crate) fn parse(
         None => (Action::Serve, &matches),
         Some(("serve", matches)) => (Action::Serve, matches),
         Some(("config", matches)) => (Action::ShowConfig, innermost(matches)),
-        Some(("credentials", matches)) => (Action::ShowCredentials, innermost(matches)),
+        Some(("credentials", matches)) => {
+            let reset = matches.subcommand_name() == Some("reset");
+            (if reset { Action::ResetCredentials } else { Action::ShowCredentials }, innermost(matches))
+        }
         Some(("dump", matches)) => (Action::Dump, matches),
         Some(("version", matches)) => (Action::Version, matches),
         Some((other, _)) => unreachable!("{other} is not declared below"),
@@ -84,7 +89,10 @@ fn command() -> Command {
             Command::new("credentials")
                 .about("The root credentials")
                 .subcommand_required(true)
-                .subcommand(Command::new("show").about("Print the root access key and secret key")),
+                .subcommand(Command::new("show").about("Print the root access key and secret key"))
+                .subcommand(
+                    Command::new("reset").about("Make a new root access key in place of the old one, and print it"),
+                ),
         )
         .subcommand(Command::new("dump").about("Print every row of the store as JSON lines, still sealed"))
         .subcommand(Command::new("version").about("Print the version"))

@@ -1,26 +1,26 @@
 //! The root credentials: the environment's, or made at the first start and kept sealed in the store.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use coffer_crypto::random_array;
-use coffer_store::{RootCredentials, Store};
+use coffer_store::{Clock as _, KeptRoot, RootCredentials, Store, SystemClock};
 
 /// The characters of made credentials: none that a shell, a URL or an eye mistakes.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /// What made access keys start with, so that a search finds leaked ones.
 const PREFIX: &str = "COFFER";
 
-/// The root credentials in effect, and whether they were made just now.
-pub(crate) struct Root {
-    /// The credentials.
-    pub(crate) credentials: RootCredentials,
-    /// Whether nobody has seen them yet.
-    pub(crate) made: bool,
-    /// Whether they come from the environment.
-    pub(crate) from_environment: bool,
+/// The root credentials that the server starts with.
+pub(crate) enum Root {
+    /// They were made just now: nobody has seen them yet.
+    Made(RootCredentials),
+    /// They were kept; their owner may have deleted or deactivated them.
+    Kept,
+    /// The environment sets them.
+    Given,
 }
 
-/// Returns the root credentials of `store`. Those of the environment replace the kept ones; if there are neither, new
-/// ones are made and kept.
+/// Sees to the root credentials of `store`. Those of the environment replace the kept ones; if there were never any,
+/// new ones are made and kept. Deleted ones stay deleted.
 ///
 /// # Errors
 /// When the environment's do not do, or the store fails.
@@ -28,19 +28,51 @@ pub(crate) async fn establish(store: &Store, environment: Option<(String, String
     let kept = store.root_credentials().await?;
     if let Some((access_key, secret_key)) = environment {
         check(&access_key, &secret_key)?;
-        let credentials = RootCredentials::new(access_key, secret_key);
-        if !kept.is_some_and(|kept| same(&kept, &credentials)) {
-            store.put_root_credentials(&credentials).await?;
+        let given = RootCredentials::new(access_key, secret_key, SystemClock.now_ms());
+        let is_kept = matches!(&kept, KeptRoot::Credentials(kept) if !kept.inactive && same(kept, &given));
+        if !is_kept {
+            store.put_root_credentials(&given).await?;
         }
-        return Ok(Root { credentials, made: false, from_environment: true });
+        return Ok(Root::Given);
     }
-    if let Some(credentials) = kept {
-        return Ok(Root { credentials, made: false, from_environment: false });
+    match kept {
+        KeptRoot::Missing => Ok(Root::Made(make(store).await?)),
+        KeptRoot::Deleted | KeptRoot::Credentials(_) => Ok(Root::Kept),
     }
+}
+
+/// Makes new root credentials in place of those that are kept, whatever became of them.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn make(store: &Store) -> Result<RootCredentials> {
     // 70 bits name the account, 200 bits are its secret.
-    let credentials = RootCredentials::new(format!("{PREFIX}{}", random_text::<14>()), random_text::<40>());
-    store.put_root_credentials(&credentials).await?;
-    Ok(Root { credentials, made: true, from_environment: false })
+    let (access_key, secret_key) = (format!("{PREFIX}{}", random_text::<14>()), random_text::<40>());
+    let credentials = RootCredentials::new(access_key, secret_key, SystemClock.now_ms());
+    store.put_root_credentials(&credentials).await.context("the root credentials cannot be kept")?;
+    Ok(credentials)
+}
+
+/// The root credentials that are kept.
+///
+/// # Errors
+/// A sentence for a person when there are none.
+pub(crate) async fn kept(store: &Store) -> Result<RootCredentials> {
+    match store.root_credentials().await? {
+        KeptRoot::Credentials(credentials) => Ok(credentials),
+        KeptRoot::Missing => bail!("there are no root credentials yet: `coffer serve` makes them"),
+        KeptRoot::Deleted => bail!("the root credentials were deleted: `coffer credentials reset` makes new ones"),
+    }
+}
+
+/// What is printed of credentials.
+pub(crate) fn shown(credentials: &RootCredentials) -> String {
+    let note = if credentials.inactive {
+        "inactive: `aws iam update-access-key` or `coffer credentials reset` helps\n"
+    } else {
+        ""
+    };
+    format!("access key {}\nsecret key {}\n{note}", credentials.access_key, credentials.expose_secret())
 }
 
 fn same(a: &RootCredentials, b: &RootCredentials) -> bool {

@@ -26,7 +26,7 @@ mod welcome;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Action;
@@ -63,15 +63,24 @@ fn perform(action: Action, config: Config) -> Result<()> {
             runtime()?.block_on(serve::serve(config))
         }
         Action::ShowCredentials => runtime()?.block_on(show_credentials(config)),
+        Action::ResetCredentials => runtime()?.block_on(reset_credentials(config)),
         Action::Dump => runtime()?.block_on(dump(config)),
     }
 }
 
 async fn show_credentials(config: Config) -> Result<()> {
     let data = LockedDirectory::existing(&config.settings).map_err(stop_first)?.open().await?;
-    let kept = data.store.root_credentials().await?;
-    let credentials = kept.context("there are no root credentials yet: `coffer serve` makes them")?;
-    print(&format!("access key {}\nsecret key {}\n", credentials.access_key, credentials.expose_secret()))
+    print(&credentials::shown(&credentials::kept(&data.store).await?))
+}
+
+async fn reset_credentials(config: Config) -> Result<()> {
+    if config.root_credentials.is_some() {
+        bail!("COFFER_ROOT_ACCESS_KEY and COFFER_ROOT_SECRET_KEY set the root credentials: change or unset them");
+    }
+    let data = LockedDirectory::existing(&config.settings).map_err(stop_first)?.open().await?;
+    let made = credentials::make(&data.store).await?;
+    print(&credentials::shown(&made))?;
+    data.engine.close().context("the metadata could not be closed cleanly; the new credentials are kept")
 }
 
 async fn dump(config: Config) -> Result<()> {

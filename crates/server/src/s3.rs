@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
-use coffer_iam::{ApiConnection, Iam, IamSettings, RootKey, is_api_request};
+use coffer_iam::{ApiConnection, Iam, IamSettings, is_api_request};
 use coffer_s3::body::Received;
 use coffer_s3::log::{Action, RequestRecord, Requester};
 use coffer_s3::ops::{OperationSettings, S3Operations};
 use coffer_s3::request::ConnectionInfo;
 use coffer_s3::response::ResponseBody;
 use coffer_s3::service::{S3Service, ServiceSettings};
-use coffer_sigv4::{SecretKey, SigningKeys};
 use coffer_store::{Clock as _, SystemClock};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -53,8 +52,12 @@ impl S3 {
         access_log: Option<Arc<AccessLog>>,
     ) -> Result<Self> {
         let store = data.store.clone();
-        let iam = IamSettings { account_id: ACCOUNT_ID.to_owned(), region: settings.region.clone() };
-        let iam = Iam::new(store.clone(), iam, Some(root_key(root)));
+        let iam = IamSettings {
+            account_id: ACCOUNT_ID.to_owned(),
+            region: settings.region.clone(),
+            root_key_is_given: matches!(root, Root::Given),
+        };
+        let iam = Iam::new(store.clone(), iam);
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
         let operations = OperationSettings { region: settings.region.clone(), account_id: ACCOUNT_ID.to_owned() };
         let service = ServiceSettings {
@@ -129,13 +132,4 @@ fn refused(status: StatusCode, record: &RequestRecord) -> Response<ResponseBody>
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     record.note_answer(&response, None);
     response
-}
-
-fn root_key(root: &Root) -> RootKey {
-    let secret = SecretKey::new(root.credentials.expose_secret().to_owned());
-    RootKey {
-        access_key: root.credentials.access_key.clone(),
-        keys: Arc::new(SigningKeys::new(secret)),
-        from_environment: root.from_environment,
-    }
 }

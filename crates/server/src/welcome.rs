@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use coffer_store::RootCredentials;
+
 use crate::credentials::Root;
 
 /// What there is to tell.
@@ -47,8 +49,8 @@ impl Welcome<'_> {
         if self.made_key {
             text += &self.backup();
         }
-        if self.root.made {
-            text += &self.first_steps();
+        if let Root::Made(credentials) = self.root {
+            text += &self.first_steps(credentials);
         } else {
             text += "\nRoot credentials: see `coffer credentials show` while the server is stopped.\n";
         }
@@ -64,9 +66,8 @@ impl Welcome<'_> {
     }
 
     /// The secret and ready lines. Credentials go by the environment, not by arguments that every user can list.
-    fn first_steps(&self) -> String {
-        let access_key = &self.root.credentials.access_key;
-        let secret_key = self.root.credentials.expose_secret();
+    fn first_steps(&self, credentials: &RootCredentials) -> String {
+        let (access_key, secret_key) = (&credentials.access_key, credentials.expose_secret());
         format!(
             "\nRoot credentials, shown this once (later: `coffer credentials show`):\n\
              \x20 access key {access_key}\n\
@@ -122,12 +123,10 @@ fn host(address: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use coffer_store::RootCredentials;
-
     use super::*;
 
     fn text(made: bool, http: Option<&str>) -> String {
-        let credentials = RootCredentials::new("ACCESS".to_owned(), "canary-secret".to_owned());
+        let credentials = RootCredentials::new("ACCESS".to_owned(), "canary-secret".to_owned(), 0);
         Welcome {
             http: http.map(|address| address.parse().unwrap()),
             https: Some("127.0.0.1:9443".parse().unwrap()),
@@ -136,7 +135,7 @@ mod tests {
             data: Path::new("/data"),
             key_file: Path::new("/keys/root.key"),
             made_key: made,
-            root: &Root { credentials, made, from_environment: false },
+            root: &if made { Root::Made(credentials) } else { Root::Kept },
             region: "us-east-1",
         }
         .text()

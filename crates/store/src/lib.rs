@@ -42,7 +42,7 @@ pub use clock::{Clock, SystemClock};
 pub use coffer_seal::{ChecksumAlgorithm, Checksums, SumsType};
 pub use complete::{CompleteUpload, CompletedPart, MIN_PART_LEN};
 pub use copy::{CopyObject, ReadBody};
-pub use credentials::RootCredentials;
+pub use credentials::{KeptRoot, RootCredentials};
 pub use error::{BodyError, StoreError};
 pub use garbage::Collected;
 pub use list::{ListEntry, ListObjects, ObjectPage};

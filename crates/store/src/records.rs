@@ -259,7 +259,7 @@ pub(crate) struct EndedUploadRecord {
     pub(crate) bucket: String,
 }
 
-/// An access key and its secret.
+/// An access key and its secret. There is no `Clone`: the secret is zeroed on drop.
 #[derive(Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct CredentialRecord {
@@ -267,6 +267,15 @@ pub(crate) struct CredentialRecord {
     pub(crate) access_key: String,
     #[n(1)]
     pub(crate) secret_key: String,
+    /// It is not accepted.
+    #[cbor(n(2), default)]
+    pub(crate) inactive: bool,
+    /// Milliseconds since 1970.
+    #[n(3)]
+    pub(crate) created_ms: Option<u64>,
+    /// It is gone: the other fields are empty.
+    #[cbor(n(4), default)]
+    pub(crate) deleted: bool,
 }
 
 /// Encodes a record.

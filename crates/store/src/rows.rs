@@ -135,6 +135,12 @@ impl RowChanges {
         self
     }
 
+    /// Writes a row that is sealed already.
+    pub(crate) fn put_sealed(&mut self, row: Vec<u8>, sealed: Vec<u8>) -> &mut Self {
+        self.0.put(row, sealed);
+        self
+    }
+
     /// Removes a row.
     pub fn delete(&mut self, table: RowTable, key: &[u8]) -> &mut Self {
         self.0.delete(table.row(key));

@@ -95,7 +95,7 @@ async fn nothing_that_clients_send_is_readable() {
     };
     let change = BucketEncryptionChange { default: Some(default), sse_c_blocked: None };
     world.store.put_bucket_encryption(world.bucket.name(), &change).await.unwrap();
-    let credentials = RootCredentials::new(canary("access"), canary("secret"));
+    let credentials = RootCredentials::new(canary("access"), canary("secret"), 0);
     world.store.put_root_credentials(&credentials).await.unwrap();
     world.delete(&canary("blob plain")).await;
 

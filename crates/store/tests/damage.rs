@@ -49,7 +49,7 @@ async fn furnished() -> (World, InstanceId, InstanceId) {
     }
     world.put("gone", &pattern(7000), Encryption::SseS3).await;
     world.delete("gone").await;
-    let credentials = RootCredentials::new("access".into(), "secret".into());
+    let credentials = RootCredentials::new("access".into(), "secret".into(), 0);
     world.store.put_root_credentials(&credentials).await.unwrap();
     let [u, v, w] = ["u", "v", "w"];
     let mut ids = Vec::new();

@@ -3,10 +3,12 @@
 //! An action reads its parameters, asks whether the caller may do it, changes the account, and writes what goes into
 //! its `Result` element; an empty text for actions without one.
 
+mod access_keys;
 mod attachments;
 pub(crate) mod document;
 mod holder;
 mod inline;
+mod key_holder;
 mod policies;
 mod policy_versions;
 mod tags;
@@ -21,9 +23,11 @@ pub(crate) const ACTIONS: &[&str] = &[
     "AttachGroupPolicy",
     "AttachRolePolicy",
     "AttachUserPolicy",
+    "CreateAccessKey",
     "CreatePolicy",
     "CreatePolicyVersion",
     "CreateUser",
+    "DeleteAccessKey",
     "DeleteGroupPolicy",
     "DeletePolicy",
     "DeletePolicyVersion",
@@ -39,6 +43,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "GetRolePolicy",
     "GetUser",
     "GetUserPolicy",
+    "ListAccessKeys",
     "ListAttachedGroupPolicies",
     "ListAttachedRolePolicies",
     "ListAttachedUserPolicies",
@@ -56,6 +61,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "SetDefaultPolicyVersion",
     "TagPolicy",
     "UntagPolicy",
+    "UpdateAccessKey",
     "UpdateUser",
 ];
 
@@ -65,9 +71,11 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "AttachGroupPolicy" => attachments::attach::<GroupRecord>(request).await,
         "AttachRolePolicy" => attachments::attach::<RoleRecord>(request).await,
         "AttachUserPolicy" => attachments::attach::<UserRecord>(request).await,
+        "CreateAccessKey" => access_keys::create(request).await,
         "CreatePolicy" => policies::create(request).await,
         "CreatePolicyVersion" => policy_versions::create(request).await,
         "CreateUser" => users::create(request).await,
+        "DeleteAccessKey" => access_keys::delete(request).await,
         "DeleteGroupPolicy" => inline::delete::<GroupRecord>(request).await,
         "DeletePolicy" => policies::delete(request).await,
         "DeletePolicyVersion" => policy_versions::delete(request).await,
@@ -83,6 +91,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "GetRolePolicy" => inline::get::<RoleRecord>(request).await,
         "GetUser" => users::get(request).await,
         "GetUserPolicy" => inline::get::<UserRecord>(request).await,
+        "ListAccessKeys" => access_keys::list(request).await,
         "ListAttachedGroupPolicies" => attachments::list::<GroupRecord>(request).await,
         "ListAttachedRolePolicies" => attachments::list::<RoleRecord>(request).await,
         "ListAttachedUserPolicies" => attachments::list::<UserRecord>(request).await,
@@ -100,6 +109,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "SetDefaultPolicyVersion" => policy_versions::set_default(request).await,
         "TagPolicy" => policies::tag(request).await,
         "UntagPolicy" => policies::untag(request).await,
+        "UpdateAccessKey" => access_keys::update(request).await,
         "UpdateUser" => users::update(request).await,
         _ => Err(ApiError::service_failure()),
     }

@@ -12,7 +12,7 @@ use crate::records::{AttachedRecord, TagRecord, UserRecord};
 use crate::xml::Xml;
 
 /// The longest name of a user.
-const MAX_NAME_LEN: usize = 64;
+pub(super) const MAX_NAME_LEN: usize = 64;
 /// The most users of an account.
 const MOST: usize = 5000;
 
@@ -171,6 +171,7 @@ pub(super) async fn existing(
     let user = view.get::<UserRecord>(name).await?;
     let (path, shown) = user.as_ref().map_or(("/", name), |user| (&user.path, &user.name));
     request.authorize_with(action, &arn::user(&view.account, path, shown), |context| {
+        context.set_if("iam:PermissionsBoundary", user.as_ref().and_then(|user| user.boundary.as_deref()));
         for tag in user.iter().flat_map(|user| &user.tags) {
             context.set(&format!("aws:ResourceTag/{}", tag.key), &tag.value);
             context.set(&format!("iam:ResourceTag/{}", tag.key), &tag.value);
@@ -217,6 +218,6 @@ pub(super) fn write_tags(xml: &mut Xml, tags: &[TagRecord]) {
     });
 }
 
-fn not_found(name: &str) -> ApiError {
+pub(super) fn not_found(name: &str) -> ApiError {
     ApiError::no_such_entity(format!("The user with name {name} cannot be found."))
 }
