@@ -28,6 +28,13 @@ pub struct Credential {
     pub(crate) session: Option<Arc<SessionRecord>>,
 }
 
+impl Credential {
+    /// Whether these are temporary credentials that a user made of its own. Without a second factor IAM takes none.
+    pub(crate) fn is_own_session(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.of != SessionOf::Role)
+    }
+}
+
 /// What an access key and a session token are good for.
 pub enum Identified {
     /// Somebody: if the signature is theirs.
@@ -49,6 +56,8 @@ pub(crate) struct Cached {
 
 /// The most who are remembered.
 const MOST: usize = 10_000;
+/// How far the clock may have been ahead when a session began, in milliseconds.
+const MAX_SKEW_MS: u64 = 5 * 60 * 1000;
 
 impl Iam {
     /// Finds who has an access key. `now_ms` is in milliseconds since 1970.
@@ -98,7 +107,8 @@ impl Iam {
         Ok(self.store().row_version(RowTable::Identity, &rows::stamp(account)).await?)
     }
 
-    fn remember(&self, stamp: RowVersion, token_hash: Option<[u8; 32]>, credential: Credential) -> Identified {
+    fn remember(&self, stamp: RowVersion, token_hash: Option<[u8; 32]>, mut credential: Credential) -> Identified {
+        Arc::make_mut(&mut credential.caller).context.set("aws:PrincipalOrgID", self.organization_id());
         let credential = Arc::new(credential);
         let cached = Cached { stamp, token_hash, credential: Arc::clone(&credential) };
         let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,6 +157,9 @@ impl Iam {
 
     async fn by_session(&self, access_key: &str, token: &str, now_ms: u64) -> Result<Identified, ApiError> {
         let Some(session) = self.open_session(access_key, token) else { return Ok(Identified::InvalidToken) };
+        if session.issued_ms > now_ms.saturating_add(MAX_SKEW_MS) {
+            return Ok(Identified::InvalidToken);
+        }
         if now_ms >= session.expires_ms {
             return Ok(Identified::ExpiredToken);
         }
@@ -184,7 +197,7 @@ impl Iam {
     }
 
     /// Whether an account is closed. The first one never is.
-    async fn is_suspended(&self, account: &str) -> Result<bool, ApiError> {
+    pub(crate) async fn is_suspended(&self, account: &str) -> Result<bool, ApiError> {
         if account == self.settings().account_id {
             return Ok(false);
         }
