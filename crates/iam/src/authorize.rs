@@ -42,6 +42,7 @@ impl ApiRequest<'_> {
     ) -> Result<(), ApiError> {
         let mut context = self.context.clone();
         context.set("aws:ResourceAccount", owner);
+        context.set("aws:ResourceOrgID", self.iam.organization_id());
         describe(&mut context);
         let question = Question {
             caller: &self.caller,

@@ -2,6 +2,7 @@
 
 use coffer_store::RowTable;
 
+use crate::account::Change;
 use crate::arn;
 use crate::error::ApiError;
 use crate::ids;
@@ -30,6 +31,7 @@ impl Iam {
             suspended: false,
             alias: None,
             root_access_keys: Vec::new(),
+            tags: Vec::new(),
         };
         self.put_account(&account).await
     }
@@ -40,6 +42,12 @@ impl Iam {
     /// `ConcurrentModification`; when the store fails.
     pub(crate) async fn put_account(&self, account: &AccountRecord) -> Result<(), ApiError> {
         let mut change = self.change(&account.id).await?;
+        self.add_account_rows(&mut change, account);
+        change.commit().await
+    }
+
+    /// Adds a new account, with the rows that find it, to a change.
+    pub(crate) fn add_account_rows(&self, change: &mut Change<'_>, account: &AccountRecord) {
         let name = AccountNameRecord { account: account.id.clone() };
         let canonical_id = rows::canonical_id(&self.canonical_id(&account.id));
         let store = self.store();
@@ -48,7 +56,6 @@ impl Iam {
         if !account.email.is_empty() {
             change.rows().put(store, RowTable::Identity, &rows::email(&account.email), &name);
         }
-        change.commit().await
     }
 
     /// The canonical user ID of an account.

@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use crate::records::TagRecord;
 
 /// Decoded parameters. There is no `Debug`: they may hold tokens.
+#[derive(Default)]
 pub(crate) struct Params(BTreeMap<String, String>);
 
 impl Params {
@@ -23,6 +24,11 @@ impl Params {
             params.entry(name).or_insert(value);
         }
         Ok(Self(params))
+    }
+
+    /// Adds a parameter.
+    pub(crate) fn insert(&mut self, name: &str, value: String) {
+        self.0.insert(name.to_owned(), value);
     }
 
     /// A parameter, as it was sent.

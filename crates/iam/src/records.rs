@@ -27,6 +27,28 @@ pub(crate) struct AccountRecord {
     /// The IDs of the root user's access keys that were made by CreateAccessKey.
     #[cbor(n(6), default)]
     pub(crate) root_access_keys: Vec<String>,
+    #[cbor(n(7), default)]
+    pub(crate) tags: Vec<TagRecord>,
+}
+
+/// What became of a request for an account.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct CreateAccountRecord {
+    /// `car-...`
+    #[n(0)]
+    pub(crate) id: String,
+    /// The name that the account was to have.
+    #[n(1)]
+    pub(crate) name: String,
+    #[n(2)]
+    pub(crate) requested_ms: u64,
+    /// The account that was made.
+    #[n(3)]
+    pub(crate) account: Option<String>,
+    /// Why none was made, in the words of Organizations.
+    #[n(4)]
+    pub(crate) failure: Option<String>,
 }
 
 /// A row that names an account: under its canonical user ID, its e-mail address, its alias.

@@ -6,7 +6,9 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::records::{GroupRecord, ManagedPolicyRecord, OidcProviderRecord, RoleRecord, UserRecord};
+use crate::records::{
+    CreateAccountRecord, GroupRecord, ManagedPolicyRecord, OidcProviderRecord, RoleRecord, UserRecord,
+};
 
 /// Something in an account that has a name. Names differ by more than case.
 pub(crate) trait Entity: Encode<()> + for<'b> Decode<'b, ()> + Send + Sync {
@@ -34,6 +36,7 @@ entity!(GroupRecord, b'g', name);
 entity!(RoleRecord, b'r', name);
 entity!(ManagedPolicyRecord, b'p', name);
 entity!(OidcProviderRecord, b'o', url);
+entity!(CreateAccountRecord, b'q', id);
 
 /// The row of an entity.
 pub(crate) fn entity<T: Entity>(account: &str, name: &str) -> Vec<u8> {

@@ -22,14 +22,12 @@ const GLOBAL_REGION: &str = "us-east-1";
 pub(crate) struct Signed {
     /// Whose it is.
     pub(crate) credential: Arc<Credential>,
-    /// The service that the request is signed for.
-    pub(crate) service: String,
     /// The region that the request is signed for.
     pub(crate) region: String,
 }
 
 impl Iam {
-    /// Verifies the signature of a request, in its header or its URL; `None` for a request without one.
+    /// Verifies the signature of a request for `service`, in its header or its URL; `None` for a request without one.
     ///
     /// # Errors
     /// AWS's own, for each way in which a request may not be authentic.
@@ -37,6 +35,7 @@ impl Iam {
         &self,
         parts: &Parts,
         body: &[u8],
+        service: &str,
         now_ms: u64,
     ) -> Result<Option<Signed>, ApiError> {
         let headers: Vec<(&str, &[u8])> =
@@ -46,6 +45,9 @@ impl Iam {
         let Some(auth) = parse_authorization_over(&request, sha256(body)).map_err(refusal)? else { return Ok(None) };
         if auth.scope.region != self.settings().region && auth.scope.region != GLOBAL_REGION {
             return Err(mismatch("Credential should be scoped to a valid region. "));
+        }
+        if auth.scope.service != service {
+            return Err(mismatch(format!("Credential should be scoped to correct service: '{service}'. ")));
         }
         check_time(&auth, i64::try_from(now_ms / 1000).unwrap_or(i64::MAX), MAX_SKEW_S)
             .map_err(|_| out_of_time(&auth, now_ms))?;
@@ -63,7 +65,7 @@ impl Iam {
                  Access Key and signing method. Consult the service documentation for details.",
             )
         })?;
-        Ok(Some(Signed { credential, service: auth.scope.service, region: auth.scope.region }))
+        Ok(Some(Signed { credential, region: auth.scope.region }))
     }
 }
 

@@ -13,8 +13,9 @@ use coffer_sigv4::{RequestParts, Scope, SecretKey, Signer, Timestamp};
 use coffer_store::{Bootstrap, RootCredentials, Settings, Store, SystemClock};
 use http::{Request, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 
-use crate::api::ApiConnection;
+use crate::api::{ApiAnswer, ApiConnection};
 use crate::settings::{Iam, IamSettings};
 use crate::sts;
 
@@ -75,6 +76,10 @@ impl World {
         self.now_ms.fetch_add(ms, Ordering::SeqCst);
     }
 
+    pub(crate) fn go_back_ms(&self, ms: u64) {
+        self.now_ms.fetch_sub(ms, Ordering::SeqCst);
+    }
+
     /// Asks for an action as the root user of the first account.
     pub(crate) async fn root(&self, action: &str, params: &[(&str, &str)]) -> Result<String, Refused> {
         self.ask(&root(), action, params).await
@@ -88,7 +93,23 @@ impl World {
         for (name, value) in params {
             form.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         }
-        self.send(signed(keys, service, form, self.now_ms())).await
+        let content_type = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+        self.send(signed(keys, service, &content_type, form, self.now_ms())).await
+    }
+
+    /// Asks for an action of Organizations with these parameters.
+    pub(crate) async fn organizations(&self, keys: &Keys, action: &str, params: Value) -> Result<Value, Refused> {
+        let target = format!("AWSOrganizationsV20161128.{action}");
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
+        let request = signed(keys, "organizations", &headers, params.to_string(), self.now_ms());
+        let answer = self.handle(request).await;
+        let (status, body) = (answer.response.status(), answer.response.into_body());
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice::<Value>(&body).unwrap() };
+        if status.is_success() {
+            return Ok(body);
+        }
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Err(Refused { status, code: text("__type"), message: text("Message") })
     }
 
     /// Asks for an action without a signature.
@@ -100,10 +121,14 @@ impl World {
         self.send(Request::post("/").header("host", HOST).body(Bytes::from(form)).unwrap()).await
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<String, Refused> {
+    async fn handle(&self, request: Request<Bytes>) -> ApiAnswer {
         let (parts, body) = request.into_parts();
         let connection = ApiConnection { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: true };
-        let answer = self.iam.handle(&parts, &body, connection, "request-id", self.now_ms()).await;
+        self.iam.handle(&parts, &body, connection, "request-id", self.now_ms()).await
+    }
+
+    async fn send(&self, request: Request<Bytes>) -> Result<String, Refused> {
+        let answer = self.handle(request).await;
         let (status, document) = (answer.response.status(), answer.response.into_body());
         let document = String::from_utf8(document.to_vec()).unwrap();
         if status.is_success() {
@@ -162,17 +187,14 @@ pub(crate) fn code(outcome: Result<String, Refused>) -> String {
     outcome.map(|document| format!("not refused: {document}")).unwrap_or_else(|refused| refused.code)
 }
 
-fn signed(keys: &Keys, service: &str, form: String, now_ms: u64) -> Request<Bytes> {
+fn signed(keys: &Keys, service: &str, more: &[(&'static str, &str)], body: String, now_ms: u64) -> Request<Bytes> {
     let timestamp = Timestamp::from_unix_s(i64::try_from(now_ms / 1000).unwrap()).unwrap();
     let date = timestamp.as_str()[..8].to_owned();
     let scope = Scope { date, region: "us-east-1".to_owned(), service: service.to_owned() };
-    let hash = hex::encode(sha256(form.as_bytes()));
-    let mut headers = vec![
-        ("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_owned()),
-        ("host", HOST.to_owned()),
-        ("x-amz-content-sha256", hash),
-        ("x-amz-date", timestamp.as_str().to_owned()),
-    ];
+    let hash = hex::encode(sha256(body.as_bytes()));
+    let mut headers =
+        vec![("host", HOST.to_owned()), ("x-amz-content-sha256", hash), ("x-amz-date", timestamp.as_str().to_owned())];
+    headers.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     headers.extend(keys.session_token.clone().map(|token| ("x-amz-security-token", token)));
     let fields: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
     let parts = RequestParts { method: "POST", path: "/", query: "", headers: &fields };
@@ -182,7 +204,7 @@ fn signed(keys: &Keys, service: &str, form: String, now_ms: u64) -> Request<Byte
     for (name, value) in headers {
         request = request.header(name, value);
     }
-    request.body(Bytes::from(form)).unwrap()
+    request.body(Bytes::from(body)).unwrap()
 }
 
 fn iam_over(engine: &Arc<MemoryEngine>, metadata_key: &Key32, root_key_is_given: bool) -> Iam {
