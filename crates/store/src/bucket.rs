@@ -12,8 +12,11 @@ use coffer_meta::{Commit, Direction, Entry, KeyRange};
 use crate::access::{ObjectOwnership, PublicAccessBlock};
 use crate::error::{Committed, StoreError, unless_damaged};
 use crate::keys::BucketKeys;
+use crate::logging::BucketLogging;
 use crate::names::{BucketName, InstanceId};
-use crate::records::{BucketEncryptionRecord, BucketRecord, Deletion, UploadRecord, grant_records, grants};
+use crate::records::{
+    BucketEncryptionRecord, BucketRecord, Deletion, LoggingRecord, UploadRecord, grant_records, grants,
+};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 
@@ -28,6 +31,7 @@ struct State {
     row: Bytes,
     keys: Arc<BucketKeys>,
     acl: Option<Vec<Grant>>,
+    logging: Option<BucketLogging>,
 }
 
 /// The default encryption that PutBucketEncryption set.
@@ -136,6 +140,12 @@ impl Bucket {
         self.0.acl.as_deref()
     }
 
+    /// Where the log of requests to the bucket is delivered; `None` for nowhere.
+    #[must_use]
+    pub fn logging(&self) -> Option<&BucketLogging> {
+        self.0.logging.as_ref()
+    }
+
     pub(crate) fn id(&self) -> &[u8; 16] {
         &self.0.record.id
     }
@@ -176,6 +186,7 @@ impl Store {
             public_access_block: new.public_access_block.map(Into::into),
             ownership: Some(Some(new.ownership).into()),
             acl: new.acl.as_deref().map(grant_records),
+            logging: None,
         };
         let row = tables::bucket(name.as_str());
         let mut commit = Commit::new();
@@ -210,6 +221,12 @@ impl Store {
         Err(StoreError::Contention)
     }
 
+    /// A bucket as it was when it was last looked up, without looking; `None` if that was long ago.
+    #[must_use]
+    pub fn known_bucket(&self, name: &str) -> Option<Bucket> {
+        self.cached_bucket(name)
+    }
+
     pub(crate) async fn bucket_even_if_deleting(&self, name: &BucketName) -> Result<Bucket, StoreError> {
         match self.0.engine.get(&tables::bucket(name.as_str())).await? {
             Some(row) => self.open_bucket(name, row).await,
@@ -230,11 +247,12 @@ impl Store {
             record.policy.clone_from(&known.0.record.policy);
         }
         let acl = record.acl.as_deref().map(grants).transpose()?;
+        let logging = record.logging.as_ref().map(LoggingRecord::logging).transpose()?;
         let keys = match cached.filter(|bucket| bucket.0.record.keys == record.keys && *bucket.id() == record.id) {
             Some(bucket) => bucket.0.keys.clone(),
             None => Arc::new(BucketKeys::unwrap(&*self.0.root, record.id, &record.keys).await?),
         };
-        let bucket = Bucket(Arc::new(State { name: name.clone(), record, row, keys, acl }));
+        let bucket = Bucket(Arc::new(State { name: name.clone(), record, row, keys, acl, logging }));
         self.cache_bucket(&bucket);
         Ok(bucket)
     }
@@ -291,7 +309,11 @@ impl Store {
         self.change_bucket(name, |record| record.encryption = None).await
     }
 
-    async fn change_bucket(&self, name: &BucketName, change: impl Fn(&mut BucketRecord)) -> Result<(), StoreError> {
+    pub(crate) async fn change_bucket(
+        &self,
+        name: &BucketName,
+        change: impl Fn(&mut BucketRecord),
+    ) -> Result<(), StoreError> {
         for _ in 0..MOST_TRIES {
             let bucket = self.bucket(name).await?;
             if let Committed::Yes = self.replace_bucket(&bucket, &change).await? {

@@ -8,11 +8,13 @@ use minicbor::{Decode, Encode};
 use crate::error::StoreError;
 
 mod access;
+mod logging;
 
 pub(crate) use access::{
     AccountRecord, GrantRecord, ObjectAccessRecord, OwnershipRecord, PolicyText, PublicAccessBlockRecord,
     grant_records, grants,
 };
+pub(crate) use logging::LoggingRecord;
 
 /// A bucket. System table.
 #[derive(Encode, Decode, Clone, PartialEq)]
@@ -51,6 +53,9 @@ pub(crate) struct BucketRecord {
     /// The grants of the access control list; absent: everything to the owner and nothing to others.
     #[n(11)]
     pub(crate) acl: Option<Vec<GrantRecord>>,
+    /// Where the log of requests goes; absent: nowhere.
+    #[n(12)]
+    pub(crate) logging: Option<LoggingRecord>,
 }
 
 /// How far the deletion of a bucket has come.
@@ -324,6 +329,7 @@ mod tests {
             public_access_block: None,
             ownership: None,
             acl: None,
+            logging: None,
         };
         // {0: h'01..', 1: 1000, 2: "eu", 3: [{0: h'02..', 1: 1, 2: h'0304'}], 5: true, 6: 2}
         let expected = format!(

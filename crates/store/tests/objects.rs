@@ -204,3 +204,34 @@ async fn a_pseudonym_tells_names_apart_and_outlives_a_restart() {
     }
     assert_ne!(World::new().await.store.pseudonym("key/bucket", "name"), pseudonym);
 }
+
+#[tokio::test]
+async fn where_a_buckets_log_goes_outlives_a_restart_until_it_is_taken_back() {
+    let world = World::new().await;
+    let name = world.bucket.name().clone();
+    assert_eq!(world.bucket.logging(), None);
+    let logging = coffer_store::BucketLogging {
+        target_bucket: "logs".to_owned(),
+        target_prefix: "a/".to_owned(),
+        grants: Vec::new(),
+        key_format: coffer_store::LogKeyFormat::EventTime,
+    };
+    world.store.put_bucket_logging(&name, Some(&logging)).await.unwrap();
+    assert_eq!(world.restarted().bucket(&name).await.unwrap().logging(), Some(&logging));
+    world.store.put_bucket_logging(&name, None).await.unwrap();
+    assert_eq!(world.restarted().bucket(&name).await.unwrap().logging(), None);
+    let missing = coffer_store::BucketName::for_creation("missing").unwrap();
+    let refused = world.store.put_bucket_logging(&missing, Some(&logging)).await;
+    assert!(matches!(refused, Err(coffer_store::StoreError::NoSuchBucket)));
+}
+
+#[tokio::test]
+async fn a_bucket_is_known_from_its_first_look_up_to_its_deletion() {
+    let world = World::new().await;
+    let store = world.restarted();
+    assert!(store.known_bucket("bucket").is_none());
+    store.bucket(world.bucket.name()).await.unwrap();
+    assert!(store.known_bucket("bucket").is_some());
+    store.delete_bucket(world.bucket.name()).await.unwrap();
+    assert!(store.known_bucket("bucket").is_none());
+}
