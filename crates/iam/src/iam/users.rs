@@ -2,6 +2,7 @@
 
 use coffer_access::{Context, Principal};
 
+use super::principal::check_boundary;
 use crate::account::View;
 use crate::api::ApiRequest;
 use crate::arn;
@@ -29,10 +30,8 @@ pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError>
     if change.get::<UserRecord>(name).await?.is_some() {
         return Err(ApiError::entity_already_exists(format!("User with name {name} already exists.")));
     }
-    if let Some(arn) = boundary
-        && change.view().managed_document(arn).await?.is_none()
-    {
-        return Err(ApiError::no_such_entity(format!("Scope ARN: {arn} does not exist or is not attachable.")));
+    if let Some(arn) = boundary {
+        check_boundary(change.view(), arn).await?;
     }
     if change.view().all::<UserRecord>().await?.len() >= MOST {
         return Err(ApiError::limit_exceeded(format!("Cannot exceed quota for UsersPerAccount: {MOST}")));
@@ -171,7 +170,6 @@ pub(super) async fn existing(
     let user = view.get::<UserRecord>(name).await?;
     let (path, shown) = user.as_ref().map_or(("/", name), |user| (&user.path, &user.name));
     request.authorize_with(action, &arn::user(&view.account, path, shown), |context| {
-        context.set_if("iam:PermissionsBoundary", user.as_ref().and_then(|user| user.boundary.as_deref()));
         for tag in user.iter().flat_map(|user| &user.tags) {
             context.set(&format!("aws:ResourceTag/{}", tag.key), &tag.value);
             context.set(&format!("iam:ResourceTag/{}", tag.key), &tag.value);
@@ -192,7 +190,7 @@ pub(super) fn set_request_tags(context: &mut Context, tags: &[TagRecord]) {
 }
 
 /// Writes a user. Lists leave out what would make them long.
-fn write(xml: &mut Xml, account: &str, user: &UserRecord, whole: bool) {
+pub(super) fn write(xml: &mut Xml, account: &str, user: &UserRecord, whole: bool) {
     xml.text("Path", &user.path)
         .text("UserName", &user.name)
         .text("UserId", &user.id)
