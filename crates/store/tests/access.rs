@@ -1,5 +1,7 @@
 //! Who may do what, as the store keeps it: policies, Block Public Access, ownership, access control lists.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use std::sync::Arc;
