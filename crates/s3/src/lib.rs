@@ -9,6 +9,7 @@
 //! assert!(error.body("REQUEST", "HOST").contains("<BucketName>photos</BucketName>"));
 //! ```
 
+pub mod acl;
 pub mod auth;
 mod authorize;
 pub mod body;

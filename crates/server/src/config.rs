@@ -46,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) access_log: String,
     /// How the access log writes names that clients chose.
     pub(crate) access_log_names: Names,
+    /// The object ownership of new buckets that ask for none, by S3's name.
+    pub(crate) new_bucket_object_ownership: String,
+    /// Whether new buckets have all of Block Public Access on.
+    pub(crate) new_bucket_block_public_access: bool,
     /// The log filter: a level, or directives by module.
     pub(crate) log: String,
     /// The largest object, in bytes, that is kept inside its record instead of a blob of its own.
@@ -90,6 +94,8 @@ impl Settings {
             root_may_use_s3: true,
             access_log: String::from("off"),
             access_log_names: Names::Hidden,
+            new_bucket_object_ownership: String::from("BucketOwnerEnforced"),
+            new_bucket_block_public_access: true,
             log: String::from("info"),
             inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,

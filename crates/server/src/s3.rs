@@ -12,7 +12,7 @@ use coffer_s3::ops::{OperationSettings, S3Operations};
 use coffer_s3::request::ConnectionInfo;
 use coffer_s3::response::ResponseBody;
 use coffer_s3::service::{S3Service, ServiceSettings};
-use coffer_store::{Clock as _, SystemClock};
+use coffer_store::{Clock as _, ObjectOwnership, SystemClock};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
@@ -59,7 +59,13 @@ impl S3 {
         };
         let iam = Iam::new(store.clone(), iam);
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
-        let operations = OperationSettings { region: settings.region.clone(), account_id: ACCOUNT_ID.to_owned() };
+        let operations = OperationSettings {
+            region: settings.region.clone(),
+            account_id: ACCOUNT_ID.to_owned(),
+            new_bucket_object_ownership: ObjectOwnership::from_name(&settings.new_bucket_object_ownership)
+                .expect("the settings are checked when they are loaded"),
+            new_bucket_block_public_access: settings.new_bucket_block_public_access,
+        };
         let service = ServiceSettings {
             region: settings.region.clone(),
             domains: settings.domain.clone(),

@@ -58,6 +58,25 @@ pub enum ObjectOwnership {
     ObjectWriter,
 }
 
+impl ObjectOwnership {
+    /// S3's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BucketOwnerEnforced => "BucketOwnerEnforced",
+            Self::BucketOwnerPreferred => "BucketOwnerPreferred",
+            Self::ObjectWriter => "ObjectWriter",
+        }
+    }
+
+    /// The setting with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::BucketOwnerEnforced, Self::BucketOwnerPreferred, Self::ObjectWriter];
+        all.into_iter().find(|ownership| ownership.name() == name)
+    }
+}
+
 /// Whose an object is, and its access control list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectAccess {

@@ -84,13 +84,28 @@ impl S3Error {
     pub fn body(&self, request_id: &str, host_id: &str) -> String {
         let mut xml = XmlWriter::new();
         xml.element("Error", |xml| {
-            xml.text("Code", self.code).prose("Message", &self.message);
-            for (name, value) in &self.elements {
-                xml.text(name, value);
-            }
+            self.write(xml);
             xml.text("RequestId", request_id).text("HostId", host_id);
         });
         xml.into_string()
+    }
+
+    /// The XML body as the S3 Control API has it.
+    #[must_use]
+    pub fn control_body(&self, request_id: &str, host_id: &str) -> String {
+        let mut xml = XmlWriter::new();
+        xml.element("ErrorResponse", |xml| {
+            xml.element("Error", |xml| self.write(xml));
+            xml.text("RequestId", request_id).text("HostId", host_id);
+        });
+        xml.into_string()
+    }
+
+    fn write(&self, xml: &mut XmlWriter) {
+        xml.text("Code", self.code).prose("Message", &self.message);
+        for (name, value) in &self.elements {
+            xml.text(name, value);
+        }
     }
 }
 
@@ -122,6 +137,15 @@ mod tests {
              <ArgumentName>Name</ArgumentName><ArgumentValue>&lt;v&gt;</ArgumentValue>\
              <RequestId>R</RequestId><HostId>H</HostId></Error>"
         );
+    }
+
+    #[test]
+    fn the_control_api_wraps_its_errors() {
+        let body = S3Error::access_denied().control_body("R", "H");
+        assert!(body.ends_with(
+            "<ErrorResponse><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>\
+             <RequestId>R</RequestId><HostId>H</HostId></ErrorResponse>"
+        ));
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use coffer_store::{Bucket, BucketName, NewBucket, StoreError};
+use coffer_store::{Bucket, BucketName, NewBucket, PublicAccessBlock, StoreError};
 use http::{HeaderName, StatusCode, header};
 
+use super::S3Operations;
+use super::ownership::requested_ownership;
 use super::store_error::Subject;
-use super::{S3Operations, acl};
 use crate::error::S3Error;
 use crate::request::S3Request;
 use crate::response::S3Response;
@@ -97,12 +98,15 @@ impl S3Operations {
         if request.headers.text("x-amz-bucket-object-lock-enabled")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
             return Err(S3Error::not_implemented_header("x-amz-bucket-object-lock-enabled"));
         }
-        acl::check_bucket(&request.headers)?;
+        let ownership = requested_ownership(&request.headers)?.unwrap_or(self.settings.new_bucket_object_ownership);
+        let public_access_block = self.settings.new_bucket_block_public_access.then_some(PublicAccessBlock::ALL);
+        let acl = self.acl_of_new_bucket(request, &owner, ownership, public_access_block.unwrap_or_default()).await?;
         let location = configuration?.location_constraint;
         if let Some(location) = location.filter(|location| *location != self.settings.region && !location.is_empty()) {
             return Err(S3Error::invalid_location_constraint(&location));
         }
-        let new = NewBucket { region: self.settings.region.clone(), owner: owner.clone(), ..NewBucket::default() };
+        let (region, owner_of_new) = (self.settings.region.clone(), owner.clone());
+        let new = NewBucket { region, owner: owner_of_new, public_access_block, ownership, acl };
         match self.store.create_bucket(&bucket, &new).await {
             Err(StoreError::BucketAlreadyOwnedByYou) => self.check_own_again(&name, &owner).await?,
             created => created.map_err(|error| Subject { bucket: &name, ..Subject::default() }.error(error))?,

@@ -1,13 +1,13 @@
 //! CopyObject.
 
-use coffer_store::{Bucket, CopyObject, ObjectAccess, ObjectKey, ObjectReader};
+use coffer_store::{Bucket, CopyObject, ObjectKey, ObjectReader};
 use http::StatusCode;
 
 use super::get::write_encryption;
 use super::put::{applied, customer_key, refuse_object_lock};
 use super::store_error::{KeyRole, Subject};
 use super::tagging::parse_tagging_header;
-use super::{CustomerKeyOption as _, S3Operations, UsableKey, acl, algorithms, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, write_conditions};
 use crate::authorize::Target;
 use crate::checksum::parse_checksum_algorithm;
 use crate::conditional::{ReadConditions, WriteCondition};
@@ -30,7 +30,7 @@ impl S3Operations {
         let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:CopyObject")?;
         let storage_class = parse_storage_class(&request.headers)?;
-        acl::check_object(&request.headers)?;
+        let access = self.access_of_new_object(request, &bucket, "s3:CopyObject").await?;
         refuse_object_lock(&request.headers)?;
         let conditions = ReadConditions::of_copy_source(&request.headers)?;
         let condition = WriteCondition::of_put(&request.headers)?;
@@ -64,7 +64,7 @@ impl S3Operations {
             tags: if replace_tags { Some(parse_tagging_header(&request.headers)?) } else { None },
             storage_class: storage_class.unwrap_or("STANDARD").to_owned(),
             algorithm,
-            access: ObjectAccess::default(),
+            access,
             conditions: write_conditions(condition),
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };

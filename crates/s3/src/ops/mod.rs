@@ -16,9 +16,12 @@ mod delete;
 mod get;
 mod listing;
 mod owner;
+mod ownership;
 mod parts;
+mod policy;
 mod post;
 mod preflight;
+mod public_access_block;
 mod put;
 mod store_error;
 mod tagging;
@@ -30,7 +33,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use coffer_crypto::{Key32, ct_eq};
-use coffer_store::{Bucket, ETagMatch, InstanceId, InvalidObjectKey, MAX_OBJECT_KEY_LEN, Store, WriteConditions};
+use coffer_store::{
+    Bucket, ETagMatch, InstanceId, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectOwnership, Store, WriteConditions,
+};
 
 use self::store_error::Subject;
 use crate::auth::Identities;
@@ -52,6 +57,10 @@ pub struct OperationSettings {
     pub region: String,
     /// The account that owns the buckets from before there were others: 12 digits.
     pub account_id: String,
+    /// The object ownership of new buckets that ask for none.
+    pub new_bucket_object_ownership: ObjectOwnership,
+    /// Whether new buckets have all of Block Public Access on; else they have none of it.
+    pub new_bucket_block_public_access: bool,
 }
 
 /// The operations of S3 over a store.
@@ -151,6 +160,23 @@ impl S3Operations {
             Operation::PutBucketEncryption => self.put_bucket_encryption(request).await,
             Operation::GetBucketEncryption => self.get_bucket_encryption(request).await,
             Operation::DeleteBucketEncryption => self.delete_bucket_encryption(request).await,
+            Operation::PutBucketPolicy => self.put_bucket_policy(request).await,
+            Operation::GetBucketPolicy => self.get_bucket_policy(request).await,
+            Operation::DeleteBucketPolicy => self.delete_bucket_policy(request).await,
+            Operation::GetBucketPolicyStatus => self.get_bucket_policy_status(request).await,
+            Operation::PutPublicAccessBlock => self.put_public_access_block(request).await,
+            Operation::GetPublicAccessBlock => self.get_public_access_block(request).await,
+            Operation::DeletePublicAccessBlock => self.delete_public_access_block(request).await,
+            Operation::PutAccountPublicAccessBlock => self.put_account_public_access_block(request).await,
+            Operation::GetAccountPublicAccessBlock => self.get_account_public_access_block(request).await,
+            Operation::DeleteAccountPublicAccessBlock => self.delete_account_public_access_block(request).await,
+            Operation::PutBucketOwnershipControls => self.put_bucket_ownership_controls(request).await,
+            Operation::GetBucketOwnershipControls => self.get_bucket_ownership_controls(request).await,
+            Operation::DeleteBucketOwnershipControls => self.delete_bucket_ownership_controls(request).await,
+            Operation::PutBucketAcl => self.put_bucket_acl(request).await,
+            Operation::GetBucketAcl => self.get_bucket_acl(request).await,
+            Operation::PutObjectAcl => self.put_object_acl(request).await,
+            Operation::GetObjectAcl => self.get_object_acl(request).await,
             Operation::ListObjects => self.list_objects(request).await,
             Operation::ListObjectsV2 => self.list_objects_v2(request).await,
             Operation::ListObjectVersions => self.list_object_versions(request).await,

@@ -1,13 +1,13 @@
 //! PutObject.
 
-use coffer_store::{Encryption, MAX_PUT_LEN, ObjectAccess, PutObject, StoredObject};
+use coffer_store::{Encryption, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
 use super::get::{ascii, write_encryption};
 use super::store_error::Subject;
 use super::tagging::parse_tagging_header;
-use super::{S3Operations, acl, algorithms, write_conditions};
+use super::{S3Operations, algorithms, write_conditions};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
@@ -36,6 +36,7 @@ impl S3Operations {
     ) -> Result<(StoredObject, RequestEncryption), S3Error> {
         let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
+        let access = self.access_of_new_object(request, &bucket, "s3:PutObject").await?;
         check_len(request.body.announced_len())?;
         let stored_headers = StoredHeaders::parse(&request.headers)?;
         let requested = RequestedChecksums::parse(&request.headers)?;
@@ -46,7 +47,7 @@ impl S3Operations {
             headers: stored_headers.metadata,
             storage_class: stored_headers.storage_class,
             tags: stored_headers.tags,
-            access: ObjectAccess::default(),
+            access,
             wanted: wanted(&requested),
             conditions: write_conditions(condition),
         };
@@ -76,7 +77,6 @@ impl StoredHeaders {
     /// Reads them, and refuses what S3 refuses and what is not there yet.
     pub(super) fn parse(headers: &Headers) -> Result<Self, S3Error> {
         let storage_class = parse_storage_class(headers)?.unwrap_or("STANDARD").to_owned();
-        acl::check_object(headers)?;
         refuse_object_lock(headers)?;
         refuse_append(headers)?;
         Ok(Self {

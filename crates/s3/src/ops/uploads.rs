@@ -1,6 +1,6 @@
 //! CreateMultipartUpload, AbortMultipartUpload, ListParts, ListMultipartUploads.
 
-use coffer_store::{CreateUpload, InstanceId, ListUploads, ObjectAccess, UploadEntry, UploadInfo};
+use coffer_store::{CreateUpload, InstanceId, ListUploads, UploadEntry, UploadInfo};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::get::write_encryption;
@@ -22,6 +22,7 @@ impl S3Operations {
     pub(super) async fn create_multipart_upload(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
+        let access = self.access_of_new_object(request, &bucket, "s3:PutObject").await?;
         let stored_headers = StoredHeaders::parse(&request.headers)?;
         let checksum = parse_upload_checksum(&request.headers)?;
         let encryption = sse::for_write(&request.headers)?;
@@ -30,7 +31,7 @@ impl S3Operations {
             headers: stored_headers.metadata,
             storage_class: stored_headers.storage_class,
             tags: stored_headers.tags,
-            access: ObjectAccess::default(),
+            access,
             algorithm: checksum.map(|(algorithm, _)| algorithms::stored(algorithm)),
             composite: checksum.is_some_and(|(_, checksum_type)| checksum_type == ChecksumType::Composite),
         };

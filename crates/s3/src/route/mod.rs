@@ -17,7 +17,7 @@ pub const MAX_KEY_LEN: usize = 1024;
 
 /// What a request is about.
 ///
-/// There is a bucket in every operation but ListBuckets, and a key in every operation on an object but PostObject,
+/// There is a bucket in every operation but ListBuckets and those of the S3 Control API, and a key in every operation on an object but PostObject,
 /// whose key is in its form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
@@ -50,6 +50,9 @@ pub struct RequestLine<'a> {
 /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `MethodNotAllowed`; `InvalidArgument` for two sub-resources
 /// at once.
 pub fn route(request: &RequestLine<'_>, domains: &[String]) -> Result<Route, S3Error> {
+    if let Some(operation) = control_operation(request, domains)? {
+        return Ok(Route { bucket: None, key: None, operation });
+    }
     let path = request.path.strip_prefix('/').unwrap_or(request.path);
     let (bucket, key) = match virtual_bucket(request.host, domains) {
         Some(bucket) => (bucket, path),
@@ -84,6 +87,28 @@ fn virtual_bucket(host: &str, domains: &[String]) -> Option<String> {
     let bucket = |domain: &String| host.strip_suffix(domain.as_str())?.strip_suffix('.').map(str::to_owned);
     domains.iter().find_map(bucket).filter(|bucket| !bucket.is_empty())
 }
+
+/// The operation of the S3 Control API that this is, told from S3 by its path and the account in its headers. Clients
+/// put the account in front of the host as well.
+fn control_operation(request: &RequestLine<'_>, domains: &[String]) -> Result<Option<Operation>, S3Error> {
+    let Some(account) = request.headers.text(ACCOUNT_ID)?.filter(|_| request.path == ACCOUNT_PUBLIC_ACCESS_BLOCK)
+    else {
+        return Ok(None);
+    };
+    if virtual_bucket(request.host, domains).is_some_and(|bucket| bucket != account) {
+        return Ok(None);
+    }
+    match request.method {
+        "GET" => Ok(Some(Operation::GetAccountPublicAccessBlock)),
+        "PUT" => Ok(Some(Operation::PutAccountPublicAccessBlock)),
+        "DELETE" => Ok(Some(Operation::DeleteAccountPublicAccessBlock)),
+        method => Err(S3Error::method_not_allowed(method, "PUBLICACCESSBLOCK", "GET, PUT, DELETE".into())),
+    }
+}
+
+/// The header of the S3 Control API that names the account.
+pub const ACCOUNT_ID: &str = "x-amz-account-id";
+const ACCOUNT_PUBLIC_ACCESS_BLOCK: &str = "/v20180820/configuration/publicAccessBlock";
 
 fn service_operation(request: &RequestLine<'_>) -> Result<Operation, S3Error> {
     match request.method {

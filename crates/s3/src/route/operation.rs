@@ -5,7 +5,9 @@ macro_rules! operations {
         /// An operation under AWS's name for it, built or not.
         ///
         /// CreateSession and ListDirectoryBuckets are missing: they exist for directory buckets only, and a
-        /// general purpose endpoint takes their requests for ListObjects and ListBuckets.
+        /// general purpose endpoint takes their requests for ListObjects and ListBuckets. The operations on an
+        /// account's Block Public Access are those of the S3 Control API, which it calls like those on a bucket's;
+        /// here they are called after their actions.
         #[expect(missing_docs, reason = "the S3 API Reference documents each under this name")]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Operation {
@@ -35,6 +37,7 @@ operations! {
     CreateBucketMetadataConfiguration
     CreateBucketMetadataTableConfiguration
     CreateMultipartUpload
+    DeleteAccountPublicAccessBlock
     DeleteBucket
     DeleteBucketAnalyticsConfiguration
     DeleteBucketCors
@@ -55,6 +58,7 @@ operations! {
     DeleteObjectTagging
     DeleteObjects
     DeletePublicAccessBlock
+    GetAccountPublicAccessBlock
     GetBucketAbac
     GetBucketAccelerateConfiguration
     GetBucketAcl
@@ -103,6 +107,7 @@ operations! {
     ListParts
     PostObject
     PreflightObject
+    PutAccountPublicAccessBlock
     PutBucketAbac
     PutBucketAccelerateConfiguration
     PutBucketAcl
@@ -140,4 +145,13 @@ operations! {
     UploadPart
     UploadPartCopy
     WriteGetObjectResponse
+}
+
+impl Operation {
+    /// Whether it is an operation of the S3 Control API, whose errors look different.
+    #[must_use]
+    pub const fn is_of_control_api(self) -> bool {
+        use Operation::{DeleteAccountPublicAccessBlock, GetAccountPublicAccessBlock, PutAccountPublicAccessBlock};
+        matches!(self, DeleteAccountPublicAccessBlock | GetAccountPublicAccessBlock | PutAccountPublicAccessBlock)
+    }
 }

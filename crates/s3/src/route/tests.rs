@@ -182,7 +182,30 @@ fn every_operation_has_a_route() {
         UploadPartCopy,
     ];
     let routed: Vec<Operation> = rows.chain(plain).collect();
-    let missing: Vec<_> = Operation::ALL.iter().filter(|operation| !routed.contains(operation)).collect();
+    let of_s3 = Operation::ALL.iter().filter(|operation| !operation.is_of_control_api());
+    let missing: Vec<_> = of_s3.filter(|operation| !routed.contains(operation)).collect();
     // Its host is Object Lambda's own, which is never ours.
     assert_eq!(missing, [&WriteGetObjectResponse]);
+}
+
+#[test]
+fn the_control_api_is_told_by_its_path_and_the_account() {
+    use Operation::*;
+    let path = "/v20180820/configuration/publicAccessBlock";
+    let account = [("x-amz-account-id", "000000000000")];
+    let operation = |method, host, pairs: &[(&str, &str)]| with(method, host, path, pairs).unwrap().operation;
+    for (method, expected) in [
+        ("GET", GetAccountPublicAccessBlock),
+        ("PUT", PutAccountPublicAccessBlock),
+        ("DELETE", DeleteAccountPublicAccessBlock),
+    ] {
+        for host in ["127.0.0.1:9000", "000000000000.127.0.0.1:9000", "000000000000.s3.example.org"] {
+            assert_eq!(operation(method, host, &account), expected, "{method} {host}");
+        }
+    }
+    assert_eq!(with("POST", "localhost", path, &account).unwrap_err().code(), "MethodNotAllowed");
+    assert_eq!(operation("GET", "127.0.0.1:9000", &[]), GetObject, "a bucket may have that name");
+    assert_eq!(operation("GET", "photos.s3.example.org", &account), GetObject, "a key may have that name");
+    let other = with("GET", "127.0.0.1:9000", "/v20180820/configuration/other", &account).unwrap();
+    assert_eq!(other.operation, GetObject);
 }

@@ -59,7 +59,11 @@ fn rendered(error: &S3Error, ids: &RequestRecord) -> S3Response {
     let mut answer = S3Response::new(error.status());
     if error.status() != StatusCode::NOT_MODIFIED {
         answer = answer.with(CONTENT_TYPE, xml::CONTENT_TYPE);
-        answer.body = ResponseBody::Full(error.body(&ids.request_id, &ids.host_id).into());
+        let body = match ids.operation() {
+            Some(operation) if operation.is_of_control_api() => error.control_body(&ids.request_id, &ids.host_id),
+            _ => error.body(&ids.request_id, &ids.host_id),
+        };
+        answer.body = ResponseBody::Full(body.into());
     }
     for (name, value) in error.headers() {
         answer.headers.insert(name, value.clone());

@@ -262,7 +262,7 @@ fn parse_bool(xml: &mut XmlReader<'_>) -> Result<bool, S3Error> {
 }
 
 /// Fills `slot`; an element that may stand once must not stand twice.
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), S3Error> {
+pub(super) fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), S3Error> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(S3Error::malformed_xml()),

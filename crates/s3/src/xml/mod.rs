@@ -1,9 +1,11 @@
 //! XML as S3 writes it, and a strict reader of what clients send.
 
+mod access;
 mod documents;
 mod read;
 mod write;
 
+pub use access::{AccessControlPolicy, parse_ownership_controls, parse_public_access_block, write_acl};
 pub use documents::{
     BlockedEncryption, CompletedPart, CreateBucketConfiguration, DefaultEncryption, Delete, ObjectIdentifier,
     ServerSideEncryptionConfiguration, parse_complete_multipart_upload,

@@ -6,6 +6,9 @@ use quick_xml::events::{BytesStart, Event};
 
 use crate::error::S3Error;
 
+/// The attribute that says what kind of grantee an element holds. Clients all write it with this prefix.
+const XSI_TYPE: &[u8] = b"xsi:type";
+
 /// No document of S3 is deeper.
 const MAX_DEPTH: usize = 16;
 
@@ -19,6 +22,7 @@ const MAX_DEPTH: usize = 16;
 pub struct XmlReader<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
+    xsi_type: Option<String>,
 }
 
 impl<'a> XmlReader<'a> {
@@ -32,7 +36,7 @@ impl<'a> XmlReader<'a> {
         let config = reader.config_mut();
         config.expand_empty_elements = true;
         config.check_comments = true;
-        let mut xml = Self { reader, depth: 0 };
+        let mut xml = Self { reader, depth: 0, xsi_type: None };
         match xml.child()? {
             Some(name) if name == root => Ok(xml),
             _ => Err(S3Error::malformed_xml()),
@@ -55,6 +59,12 @@ impl<'a> XmlReader<'a> {
                 _ => return Err(S3Error::malformed_xml()),
             }
         }
+    }
+
+    /// The `xsi:type` of the element that was entered last.
+    #[must_use]
+    pub fn xsi_type(&self) -> Option<&str> {
+        self.xsi_type.as_deref()
     }
 
     /// Leaves the current element and returns its text as it stands, blanks included.
@@ -113,7 +123,17 @@ impl<'a> XmlReader<'a> {
 
     fn enter(&mut self, start: &BytesStart<'_>) -> Result<String, S3Error> {
         self.depth += 1;
-        let sound = self.depth <= MAX_DEPTH && start.attributes().all(|attribute| attribute.is_ok());
+        self.xsi_type = None;
+        let mut sound = self.depth <= MAX_DEPTH;
+        for attribute in start.attributes() {
+            match attribute {
+                Ok(attribute) if attribute.key.as_ref() == XSI_TYPE => {
+                    self.xsi_type = std::str::from_utf8(&attribute.value).ok().map(str::to_owned);
+                }
+                Ok(_) => {}
+                Err(_) => sound = false,
+            }
+        }
         match std::str::from_utf8(start.local_name().as_ref()) {
             Ok(name) if sound => Ok(name.to_owned()),
             _ => Err(S3Error::malformed_xml()),
@@ -230,6 +250,16 @@ mod tests {
             let outcome = outcome.and_then(|()| text_of(document).map(drop));
             assert_eq!(outcome.map_err(|error| error.code()), Err("MalformedXML"), "{document}");
         }
+    }
+
+    #[test]
+    fn the_type_of_an_element_is_that_of_the_last_one_entered() {
+        let mut xml = XmlReader::open(b"<R><A xmlns:xsi='u' xsi:type='Group'><B/></A></R>", "R").unwrap();
+        assert_eq!(xml.xsi_type(), None);
+        xml.child().unwrap();
+        assert_eq!(xml.xsi_type(), Some("Group"));
+        xml.child().unwrap();
+        assert_eq!(xml.xsi_type(), None);
     }
 
     #[test]

@@ -43,6 +43,14 @@ impl XmlWriter {
         self
     }
 
+    /// Writes the element `name` with `attributes`, which need no escaping; `content` writes what is inside.
+    pub fn element_with(&mut self, name: &str, attributes: &str, content: impl FnOnce(&mut Self)) -> &mut Self {
+        let _ = write!(self.0, "<{name} {attributes}>");
+        content(self);
+        self.close(name);
+        self
+    }
+
     /// Writes the element `name` with `value` as its text; an empty text makes an empty element.
     pub fn text(&mut self, name: &str, value: impl AsRef<str>) -> &mut Self {
         let value = value.as_ref();

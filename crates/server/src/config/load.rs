@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use coffer_store::ObjectOwnership;
 
 use super::nearest::nearest;
 use super::{SETTINGS, Setting, Settings};
@@ -181,6 +182,10 @@ fn check(settings: &Settings) -> Result<()> {
     ensure!(
         !region.is_empty() && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'),
         "`region` must be a name such as us-east-1"
+    );
+    ensure!(
+        ObjectOwnership::from_name(&settings.new_bucket_object_ownership).is_some(),
+        "`new_bucket_object_ownership` must be BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter"
     );
     for domain in &settings.domain {
         ensure!(is_domain(domain), "`domain` must hold lower-case host names; {domain:?} is none");

@@ -97,6 +97,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Names(|s| &mut s.access_log_names),
     },
     Setting {
+        name: "new_bucket_object_ownership",
+        about: "Object ownership of new buckets that name none: BucketOwnerEnforced (no ACLs), BucketOwnerPreferred or ObjectWriter",
+        kind: Kind::Text(|s| &mut s.new_bucket_object_ownership),
+    },
+    Setting {
+        name: "new_bucket_block_public_access",
+        about: "Make new buckets block public access",
+        kind: Kind::Switch(|s| &mut s.new_bucket_block_public_access),
+    },
+    Setting {
         name: "log",
         about: "What to log: error, warn, info, debug, trace, or directives by module",
         kind: Kind::Text(|s| &mut s.log),
