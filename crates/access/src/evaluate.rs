@@ -190,7 +190,7 @@ impl Sides {
     fn missing(&self, question: &Question<'_>) -> Option<Denial> {
         let denial = |by| Some(Denial { explicit: false, by });
         let Some(account) = question.caller.principal.account() else {
-            return if self.resource == Named::No { denial(PolicyType::Resource) } else { None };
+            return if self.resource == Named::Itself { None } else { denial(PolicyType::Resource) };
         };
         let limit = match (self.boundary, self.session) {
             (Verdict::Allowed, Verdict::Allowed) => None,

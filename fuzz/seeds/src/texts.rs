@@ -2,6 +2,12 @@
 
 /// Requests are in the notation that the targets read: a first line, headers, an empty line, the body.
 pub const SEEDS: &[(&str, &str, &str)] = &[
+    ("access_policy", "identity", IDENTITY),
+    ("access_policy", "bucket", BUCKET),
+    ("access_policy", "trust", TRUST),
+    ("access_wildcards", "runs", "a*b?c*\naxxbcbxcc"),
+    ("access_wildcards", "long", "*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab?*\naab"),
+    ("access_wildcards", "variable", "${aws:username}\n${aws:username}"),
     ("sigv4_authorization", "header", HEADER),
     ("sigv4_authorization", "presigned", PRESIGNED),
     ("sigv4_authorization", "version_2", "GET /?AWSAccessKeyId=A&Signature=b&Expires=1\nhost: h\n"),
@@ -211,3 +217,14 @@ const POST: &str = "7{\"expiration\":\"2013-05-25T00:00:00Z\",\"conditions\":[{\
 --b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nuser/${filename}\r\n\
 --b\r\nContent-Disposition: form-data; name=\"x-amz-meta-a\"\r\n\r\nzo\u{eb}\r\n\
 --b\r\nContent-Disposition: form-data; name=\"Content-Type\"\r\n\r\nimage/png\r\n";
+
+const IDENTITY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Allow","NotAction":["s3:Put*"],
+"Resource":["arn:aws:s3:::b/home/${aws:username, 'x'}/*"],"Condition":{"StringLikeIfExists":{"aws:Referer":"a${*}*"},
+"NumericLessThan":{"s3:max-keys":11},"DateGreaterThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"},"Null":{"aws:x":true}}}]}"#;
+const BUCKET: &str = r#"{"Version":"2012-10-17","Id":"i","Statement":[{"Effect":"Allow","Principal":{"AWS":["*",
+"arn:aws:iam::111122223333:user/ann","111122223333"],"Service":"logging.s3.amazonaws.com"},"Action":["s3:Get*"],
+"Resource":"arn:aws:s3:::b/*","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}},{"Effect":"Deny",
+"NotPrincipal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"s3:ListBucket","NotResource":"arn:aws:s3:::b/x",
+"Condition":{"ForAllValues:StringNotEquals":{"aws:TagKeys":["a","b"]},"Bool":{"aws:SecureTransport":"false"}}}]}"#;
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333",
+"Federated":"arn:aws:iam::111122223333:oidc-provider/id.example"},"Action":["sts:AssumeRole","sts:TagSession"]}}"#;

@@ -3,6 +3,7 @@
 mod accounts;
 mod deny;
 mod matching;
+mod model;
 mod public;
 mod reference;
 
