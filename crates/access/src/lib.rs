@@ -3,6 +3,32 @@
 //! There is no IO, no async, no clock and no HTTP here: everything that a decision depends on is an argument. Whoever
 //! asks gathers the [`Caller`], the resource's policy and the request's [`Context`], and [`evaluate`] answers as AWS
 //! does: an explicit deny anywhere wins, then an allow is needed, and nothing said means no.
+//!
+//! ```
+//! use coffer_access::{AclGrant, Caller, Context, Policy, PolicyKind, Question, evaluate};
+//!
+//! let document = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*",
+//!     "Action": "s3:GetObject", "Resource": "arn:aws:s3:::photos/public/*"}}"#;
+//! let policy = Policy::parse(document, PolicyKind::Bucket { name: "photos" }, 20_480)?;
+//! assert!(policy.is_public());
+//!
+//! let (caller, context) = (Caller::anonymous(), Context::new());
+//! let may_get = |resource| {
+//!     let question = Question {
+//!         caller: &caller,
+//!         action: "s3:GetObject",
+//!         resource,
+//!         owner: "111122223333",
+//!         resource_policy: Some(&policy),
+//!         acl: AclGrant::None,
+//!         context: &context,
+//!     };
+//!     evaluate(&question).is_allow()
+//! };
+//! assert!(may_get("arn:aws:s3:::photos/public/cat.jpg"));
+//! assert!(!may_get("arn:aws:s3:::photos/private/cat.jpg"));
+//! # Ok::<(), coffer_access::PolicyError>(())
+//! ```
 
 mod acl;
 mod arn;
