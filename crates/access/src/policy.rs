@@ -64,6 +64,13 @@ impl Policy {
         self.principals().filter_map(named).collect()
     }
 
+    /// A document with other names for some of the principals of the type `AWS` in it: `names` has the new ones, by the
+    /// old ones. A document that names none of them stays as it is.
+    #[must_use]
+    pub fn rename_principals(document: &str, names: &HashMap<String, String>) -> String {
+        document::rename_principals(document, names)
+    }
+
     /// The canonical user IDs that the document names.
     #[must_use]
     pub fn canonical_users(&self) -> Vec<&str> {
@@ -76,10 +83,33 @@ impl Policy {
         ids
     }
 
+    /// The providers of identities that the document names.
+    #[must_use]
+    pub fn identity_providers(&self) -> Vec<&str> {
+        let mut providers = Vec::new();
+        for name in self.principals() {
+            if let PrincipalName::Federated(provider) = name {
+                providers.push(provider.as_str());
+            }
+        }
+        providers
+    }
+
+    /// Says which users, roles and sessions of roles the ARNs in the document stand for: `ids` has their unique IDs, by
+    /// ARN; that of a session is `ROLE_ID:SESSION`. Another of the same ARN is somebody else then.
+    pub fn resolve_principals(&mut self, ids: &HashMap<String, String>) {
+        for name in self.principals_mut() {
+            if let PrincipalName::Arn(arn) = name
+                && let Some(id) = ids.get(arn)
+            {
+                *name = PrincipalName::Id(id.clone());
+            }
+        }
+    }
+
     /// Says which accounts the canonical user IDs stand for. One that is not told is nobody.
     pub fn resolve_canonical_users(&mut self, accounts: &HashMap<String, String>) {
-        let principals = self.statements.iter_mut().filter_map(|statement| statement.principals.as_mut());
-        for name in principals.flat_map(|principals| &mut principals.names) {
+        for name in self.principals_mut() {
             if let PrincipalName::CanonicalUser(id) = name
                 && let Some(account) = accounts.get(id)
             {
@@ -113,5 +143,10 @@ impl Policy {
 
     fn principals(&self) -> impl Iterator<Item = &PrincipalName> {
         self.statements.iter().filter_map(|statement| statement.principals.as_ref()).flat_map(|list| &list.names)
+    }
+
+    fn principals_mut(&mut self) -> impl Iterator<Item = &mut PrincipalName> {
+        let principals = self.statements.iter_mut().filter_map(|statement| statement.principals.as_mut());
+        principals.flat_map(|principals| &mut principals.names)
     }
 }

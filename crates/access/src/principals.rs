@@ -20,7 +20,7 @@ pub(crate) enum PrincipalName {
     Account(String),
     /// A user, a role or a session of a role.
     Arn(String),
-    /// A user or a role, by its unique ID.
+    /// A user, a role or a session of a role, by its unique ID; that of a session is `ROLE_ID:SESSION`.
     Id(String),
     /// A service of AWS.
     Service(String),
@@ -125,6 +125,7 @@ impl PrincipalName {
             }
             (Self::Id(id), Principal::User { id: own, .. }) if id == own => Named::Itself,
             (Self::Id(id), Principal::Session { role_id, .. }) if id == role_id => Named::Role,
+            (Self::Id(id), Principal::Session { .. }) if *id == principal.user_id() => Named::Itself,
             (Self::Service(name), Principal::Service { name: own }) if name == own => Named::Itself,
             (Self::Federated(name), Principal::WebIdentity { provider }) if name == provider => Named::Itself,
             _ => Named::No,

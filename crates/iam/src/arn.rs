@@ -33,6 +33,12 @@ pub(crate) fn parse<'a>(arn: &'a str, kind: &str) -> Option<(&'a str, &'a str)> 
     (!name.is_empty()).then_some((account, name))
 }
 
+/// The account and the URL, without `https://`, in the ARN of an OpenID Connect identity provider.
+pub(crate) fn parse_oidc_provider(arn: &str) -> Option<(&str, &str)> {
+    let (account, resource) = arn.strip_prefix("arn:aws:iam::")?.split_once(':')?;
+    Some((account, resource.strip_prefix("oidc-provider/").filter(|url| !url.is_empty())?))
+}
+
 /// The path and the name in the ARN of a managed policy, of AWS's or of an account.
 pub(crate) fn path_and_name(policy_arn: &str) -> Option<(&str, &str)> {
     let resource = policy_arn.splitn(6, ':').nth(5)?.strip_prefix("policy")?;

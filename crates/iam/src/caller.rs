@@ -14,7 +14,7 @@ use crate::records::{
 use crate::time::iso8601;
 
 /// The most bytes of a document: the limits of each kind do not count white space.
-const MAX_DOCUMENT_LEN: usize = 256 << 10;
+pub(crate) const MAX_DOCUMENT_LEN: usize = 256 << 10;
 
 impl View<'_> {
     /// A user, with its policies and those of its groups.

@@ -3,10 +3,9 @@
 use coffer_store::RowTable;
 
 use crate::account::Change;
-use crate::arn;
 use crate::error::ApiError;
 use crate::ids;
-use crate::records::{AccountNameRecord, AccountRecord, RoleRecord, UserRecord};
+use crate::records::{AccountNameRecord, AccountRecord};
 use crate::rows;
 use crate::settings::Iam;
 
@@ -83,36 +82,5 @@ impl Iam {
     async fn account_named(&self, row: &[u8]) -> Result<Option<String>, ApiError> {
         let found = self.store().row::<AccountNameRecord>(RowTable::Identity, row).await?.0;
         Ok(found.map(|name| name.account))
-    }
-
-    /// Whether a principal that a policy names is there: the number of an account, or the ARN of its root, of a user,
-    /// a role or a session of a role.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn principal_exists(&self, principal: &str) -> Result<bool, ApiError> {
-        let Some(account) = coffer_access::account_of_arn(principal) else {
-            return Ok(self.account(principal).await?.is_some());
-        };
-        if self.account(account).await?.is_none() {
-            return Ok(false);
-        }
-        let view = self.view(account);
-        if principal.ends_with(":root") {
-            return Ok(principal == format!("arn:aws:iam::{account}:root"));
-        }
-        if let Some((_, name)) = arn::parse(principal, "user") {
-            let user = view.get::<UserRecord>(name).await?;
-            return Ok(user.is_some_and(|user| arn::user(account, &user.path, &user.name) == principal));
-        }
-        if let Some((_, name)) = arn::parse(principal, "role") {
-            let role = view.get::<RoleRecord>(name).await?;
-            return Ok(role.is_some_and(|role| arn::role(account, &role.path, &role.name) == principal));
-        }
-        let session = principal.strip_prefix("arn:aws:sts::").and_then(|rest| rest.split_once(":assumed-role/"));
-        match session.and_then(|(_, session)| session.split_once('/')) {
-            Some((role, _)) => Ok(view.get::<RoleRecord>(role).await?.is_some()),
-            None => Ok(false),
-        }
     }
 }

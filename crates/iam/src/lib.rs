@@ -20,6 +20,7 @@ mod organizations;
 mod page;
 mod params;
 mod predefined;
+mod principals;
 mod records;
 mod rows;
 mod session;
@@ -29,9 +30,11 @@ mod sts;
 #[cfg(test)]
 mod testing;
 mod time;
+mod trust;
 mod xml;
 
 pub use api::{ApiAnswer, ApiConnection, is_api_request};
 pub use error::ApiError;
 pub use identify::{Credential, Identified};
+pub use principals::NamedPrincipal;
 pub use settings::{Iam, IamSettings};

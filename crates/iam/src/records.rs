@@ -135,9 +135,20 @@ pub(crate) struct RoleRecord {
     pub(crate) description: String,
     #[n(9)]
     pub(crate) max_session_s: u32,
-    /// When and where the role was last used.
+    /// Whom the trust policy names by ARN.
     #[n(10)]
-    pub(crate) last_used_ms: Option<u64>,
+    pub(crate) trusted: Option<Vec<PrincipalIdRecord>>,
+}
+
+/// Whom an ARN in a policy stood for when the policy was put.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct PrincipalIdRecord {
+    #[n(0)]
+    pub(crate) arn: String,
+    /// The unique ID of a user or role; `ROLE_ID:SESSION` of a session.
+    #[n(1)]
+    pub(crate) id: String,
 }
 
 /// The policies of a user, group or role.

@@ -52,7 +52,7 @@ impl Identities for IamIdentities {
     }
 
     async fn principal_exists(&self, principal: &str) -> Result<bool, S3Error> {
-        self.iam.principal_exists(principal).await.map_err(unavailable)
+        Ok(self.iam.principal(principal).await.map_err(unavailable)?.is_some())
     }
 }
 

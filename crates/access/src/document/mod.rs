@@ -5,11 +5,14 @@ mod conditions;
 mod identity;
 mod json;
 mod raw;
+mod rename;
 mod resource;
 mod trust;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use rename::rename_principals;
 
 use crate::policy::{PolicyError, PolicyKind};
 use crate::statement::Statement;

@@ -185,3 +185,27 @@ fn a_canonical_user_is_an_account_once_it_is_told_which() {
     assert!(policy.canonical_users().is_empty());
     ask.is_allowed();
 }
+
+#[test]
+fn an_arn_is_whom_it_was_said_to_be_and_nobody_of_the_same_name() {
+    for (named, arn, id, other, caller) in [
+        (ANN, "arn:aws:iam::111122223333:user/ann", "AIDAANN", "AIDAOTHER", ann()),
+        (ROLE, "arn:aws:iam::111122223333:role/r", "AROAR", "AROAOTHER", session_of(OURS, "r")),
+        (SESSION, "arn:aws:sts::111122223333:assumed-role/r/s", "AROAR:s", "AROAOTHER:s", session_of(OURS, "r")),
+    ] {
+        let told = |id: &str| {
+            let mut ask = Ask::of(caller.clone()).bucket(&to(named));
+            let policy = ask.policy.as_mut().unwrap();
+            assert_eq!(policy.named_principals(), [arn]);
+            policy.resolve_principals(&[(arn.to_owned(), id.to_owned())].into());
+            ask
+        };
+        told(id).is_allowed();
+        told(other).lacks(PolicyType::Identity);
+    }
+    // Who has been renamed is still the same.
+    let mut ask = Ask::of(ann()).bucket(&to(r#"{"AWS":"arn:aws:iam::111122223333:user/anna"}"#));
+    let ids = [("arn:aws:iam::111122223333:user/anna".to_owned(), "AIDAANN".to_owned())];
+    ask.policy.as_mut().unwrap().resolve_principals(&ids.into());
+    ask.is_allowed();
+}

@@ -59,11 +59,6 @@ pub(crate) fn parse(document: &str, kind: PolicyKind<'_>) -> Result<Policy, ApiE
     Policy::parse(document, kind, MAX_SENT_LEN * 2).map_err(|error| ApiError::malformed_policy_document(error.0))
 }
 
-/// The length that quotas are about: white space does not count.
-pub(crate) fn counted_len(document: &str) -> usize {
-    document.chars().filter(|c| !c.is_whitespace()).count()
-}
-
 /// A document as answers carry it: percent-encoded.
 pub(crate) fn encoded(document: &str) -> String {
     utf8_percent_encode(document, ENCODED).to_string()
@@ -72,11 +67,6 @@ pub(crate) fn encoded(document: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn white_space_does_not_count() {
-        assert_eq!(counted_len(" {\n\t\"a\": \"b c\"\r\n} "), r#"{"a":"bc"}"#.len());
-    }
 
     #[test]
     fn answers_carry_documents_percent_encoded() {

@@ -1,5 +1,7 @@
 //! Policies that are a part of a user, group or role: Put, Get, Delete and List of each.
 
+use coffer_access::Policy;
+
 use super::document;
 use super::holder::{Holder, named, set_boundary};
 use crate::api::ApiRequest;
@@ -21,7 +23,7 @@ pub(super) async fn put<T: Holder>(request: &ApiRequest<'_>) -> Result<String, A
     policies.retain(|policy| !policy.name.eq_ignore_ascii_case(name));
     policies.push(InlinePolicyRecord { name: name.to_owned(), document: document.to_owned() });
     policies.sort_by_key(|policy| policy.name.to_lowercase());
-    if policies.iter().map(|policy| document::counted_len(&policy.document)).sum::<usize>() > T::MAX_INLINE_LEN {
+    if policies.iter().map(|policy| Policy::len_of(&policy.document)).sum::<usize>() > T::MAX_INLINE_LEN {
         return Err(ApiError::limit_exceeded(format!(
             "Maximum policy size of {} bytes exceeded for {} {}",
             T::MAX_INLINE_LEN,

@@ -1,5 +1,7 @@
 //! Managed policies: CreatePolicy, GetPolicy, DeletePolicy, ListPolicies, TagPolicy, UntagPolicy, ListPolicyTags.
 
+use coffer_access::{Policy, PolicyKind};
+
 use super::attachments::UseCounts;
 use super::holder::set_resource_tags;
 use super::users::{set_request_tags, write_tags};
@@ -241,10 +243,10 @@ pub(super) fn not_attachable(what: &str) -> ApiError {
 /// # Errors
 /// `LimitExceeded`, `MalformedPolicyDocument`.
 pub(super) fn check_document(document: &str) -> Result<(), ApiError> {
-    if document::counted_len(document) > MAX_LEN {
+    if Policy::len_of(document) > MAX_LEN {
         return Err(ApiError::limit_exceeded(format!("Cannot exceed quota for PolicySize: {MAX_LEN}")));
     }
-    document::parse(document, coffer_access::PolicyKind::Identity).map(|_| ())
+    document::parse(document, PolicyKind::Identity).map(|_| ())
 }
 
 /// What `PolicyUsageFilter` says.

@@ -199,13 +199,18 @@ pub(super) fn write(xml: &mut Xml, account: &str, user: &UserRecord, whole: bool
     if !whole {
         return;
     }
-    if let Some(boundary) = &user.boundary {
-        xml.element("PermissionsBoundary", |xml| {
-            xml.text("PermissionsBoundaryType", "Policy").text("PermissionsBoundaryArn", boundary);
-        });
-    }
+    write_boundary(xml, user.boundary.as_deref());
     if !user.tags.is_empty() {
         write_tags(xml, &user.tags);
+    }
+}
+
+/// Writes `PermissionsBoundary`, if there is one.
+pub(super) fn write_boundary(xml: &mut Xml, boundary: Option<&str>) {
+    if let Some(arn) = boundary {
+        xml.element("PermissionsBoundary", |xml| {
+            xml.text("PermissionsBoundaryType", "Policy").text("PermissionsBoundaryArn", arn);
+        });
     }
 }
 

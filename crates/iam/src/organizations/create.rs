@@ -129,7 +129,7 @@ fn access_role(request: &ApiRequest<'_>, name: &str) -> RoleRecord {
         trust_policy: trust_policy.to_string(),
         description: String::new(),
         max_session_s: 3600,
-        last_used_ms: None,
+        trusted: None,
     }
 }
 

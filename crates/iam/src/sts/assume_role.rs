@@ -1,6 +1,6 @@
 //! AssumeRole.
 
-use coffer_access::{Context, Policy, PolicyKind, Principal};
+use coffer_access::{Context, Policy, Principal};
 
 use super::input::{self, EXTERNAL_ID, NAME};
 use super::limits::SessionLimits;
@@ -18,8 +18,6 @@ pub(super) const MIN_SESSION_S: u32 = 900;
 pub(super) const MAX_SESSION_S: u32 = 43_200;
 /// How long a session is when nobody says, and the longest one when a session assumes a role; in seconds.
 const HOUR_S: u32 = 3600;
-/// The most bytes of a trust policy that is kept: more than the limit on new ones.
-const MAX_DOCUMENT_LEN: usize = 20 << 10;
 
 pub(super) async fn assume(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let params = &request.params;
@@ -105,10 +103,7 @@ pub(super) async fn find_role<'a>(request: &ApiRequest<'a>, role_arn: &str) -> R
     if arn::role(account, &role.path, &role.name) != role_arn {
         return Ok(None);
     }
-    let policy = Policy::parse(&role.trust_policy, PolicyKind::Trust, MAX_DOCUMENT_LEN).map_err(|error| {
-        tracing::error!(%error, "a trust policy that was accepted once is not valid");
-        ApiError::service_failure()
-    })?;
+    let policy = view.trust_policy(&role)?;
     Ok(Some(Trusting { view, role, policy }))
 }
 

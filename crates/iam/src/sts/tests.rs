@@ -35,7 +35,7 @@ async fn make_role(world: &World, account: &str, name: &str, trust_policy: Strin
         trust_policy,
         description: String::new(),
         max_session_s: 7200,
-        last_used_ms: None,
+        trusted: None,
     });
     change.commit().await.unwrap();
     arn::role(account, "/team/", name)

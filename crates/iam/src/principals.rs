@@ -1,0 +1,82 @@
+//! Whom policies name. An ARN in the policy of a bucket or a role stands for who had it when the policy was put: who gets
+//! the same name later is somebody else.
+
+use std::collections::HashMap;
+
+use crate::arn;
+use crate::error::ApiError;
+use crate::records::{RoleRecord, UserRecord};
+use crate::settings::Iam;
+
+/// A principal that a policy names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedPrincipal {
+    /// An account, or its root user: its number says it all.
+    Account,
+    /// A user or role by its unique ID, or a session of a role by `ROLE_ID:SESSION`.
+    Unique(String),
+}
+
+impl Iam {
+    /// Finds a principal by the number of an account, or the ARN of its root, of a user, a role or a session of a role;
+    /// `None` if it is not there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn principal(&self, name: &str) -> Result<Option<NamedPrincipal>, ApiError> {
+        let Some(account) = coffer_access::account_of_arn(name) else {
+            return Ok(self.account(name).await?.map(|_| NamedPrincipal::Account));
+        };
+        if self.account(account).await?.is_none() {
+            return Ok(None);
+        }
+        if name == format!("arn:aws:iam::{account}:root") {
+            return Ok(Some(NamedPrincipal::Account));
+        }
+        let view = self.view(account);
+        let id = if let Some((_, user)) = arn::parse(name, "user") {
+            let user = view.get::<UserRecord>(user).await?;
+            user.filter(|user| arn::user(account, &user.path, &user.name) == name).map(|user| user.id)
+        } else if let Some((_, role)) = arn::parse(name, "role") {
+            let role = view.get::<RoleRecord>(role).await?;
+            role.filter(|role| arn::role(account, &role.path, &role.name) == name).map(|role| role.id)
+        } else if let Some((role, session)) = session(name) {
+            let found = view.get::<RoleRecord>(role).await?;
+            found.filter(|found| found.name == role).map(|role| format!("{}:{session}", role.id))
+        } else {
+            None
+        };
+        Ok(id.map(NamedPrincipal::Unique))
+    }
+
+    /// The names under which a policy shows the principals whose ARNs have changed since it was put: the new ARN of who
+    /// has been renamed, the unique ID of who is gone. `ids` has the unique IDs, by ARN.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn changed_names(&self, ids: &HashMap<String, String>) -> Result<HashMap<String, String>, ApiError> {
+        let mut changed = HashMap::new();
+        for (arn, id) in ids {
+            if self.principal(arn).await? == Some(NamedPrincipal::Unique(id.clone())) {
+                continue;
+            }
+            let renamed = self.renamed_user(arn, id).await?;
+            changed.insert(arn.clone(), renamed.unwrap_or_else(|| id.clone()));
+        }
+        Ok(changed)
+    }
+
+    /// The ARN that a user has now; `None` if it is gone. Roles keep their names.
+    async fn renamed_user(&self, arn: &str, id: &str) -> Result<Option<String>, ApiError> {
+        let Some((account, _)) = arn::parse(arn, "user") else { return Ok(None) };
+        let users = self.view(account).all::<UserRecord>().await?;
+        let user = users.iter().find(|user| user.id == id);
+        Ok(user.map(|user| arn::user(account, &user.path, &user.name)))
+    }
+}
+
+/// The names of the role and the session in the ARN of a session.
+fn session(arn: &str) -> Option<(&str, &str)> {
+    let resource = arn.strip_prefix("arn:aws:sts::")?.split_once(':')?.1;
+    resource.strip_prefix("assumed-role/")?.split_once('/').filter(|(_, session)| !session.is_empty())
+}
