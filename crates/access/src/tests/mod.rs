@@ -13,6 +13,21 @@ use crate::{
     AclGrant, Caller, Context, Decision, Denial, Policy, PolicyKind, PolicyType, Principal, Question, evaluate,
 };
 
+#[test]
+fn a_policy_says_which_keys_it_looks_at() {
+    let text = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::b/${aws:username}/*"},
+        {"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringNotLike":{"s3:ExistingObjectTag/A":"${s3:prefix}"}}}
+    ]}"#;
+    let policy = Policy::parse(text, PolicyKind::Identity, 6144).unwrap();
+    for looked_at in ["aws:username", "s3:existingobjecttag/", "S3:ExistingObjectTag/a", "s3:Prefix"] {
+        assert!(policy.looks_at(looked_at), "{looked_at}");
+    }
+    for other in ["aws:userid", "s3:existingobjecttag/b", "s3:delimiter", "s3:existingobjecttags"] {
+        assert!(!policy.looks_at(other), "{other}");
+    }
+}
+
 const OURS: &str = "111122223333";
 const THEIRS: &str = "444455556666";
 const OBJECT: &str = "arn:aws:s3:::b/a.txt";

@@ -201,3 +201,6 @@ fn store_error(error: &StoreError) -> S3Error {
         _ => S3Error::internal_error(),
     }
 }
+
+#[cfg(test)]
+mod tests;
