@@ -16,6 +16,7 @@ mod error;
 mod iam;
 mod identify;
 mod ids;
+mod last_used;
 mod organizations;
 mod page;
 mod params;

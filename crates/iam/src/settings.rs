@@ -7,6 +7,7 @@ use coffer_sigv4::{SecretKey, SigningKeys};
 use coffer_store::Store;
 
 use crate::identify::Cached;
+use crate::last_used::Uses;
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) settings: IamSettings,
     /// Those who have asked, by access key, valid while the stamp of their account is the same.
     pub(crate) known: Mutex<HashMap<String, Cached>>,
+    /// The uses of access keys that are not written yet.
+    pub(crate) uses: Mutex<Uses>,
     /// One change at a time in this process; the stamp tells changes of other processes.
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// The keys that the signature of an unknown access key is held against: it takes as long as a wrong one.
@@ -42,6 +45,7 @@ impl Iam {
             store,
             settings,
             known: Mutex::default(),
+            uses: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             nobody: SigningKeys::new(SecretKey::new(coffer_crypto::random_array::<32>())),
         }))

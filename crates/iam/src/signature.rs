@@ -18,16 +18,9 @@ const MAX_SKEW_S: u32 = 900;
 /// Where AWS's global endpoints are.
 const GLOBAL_REGION: &str = "us-east-1";
 
-/// A signature that holds.
-pub(crate) struct Signed {
-    /// Whose it is.
-    pub(crate) credential: Arc<Credential>,
-    /// The region that the request is signed for.
-    pub(crate) region: String,
-}
-
 impl Iam {
-    /// Verifies the signature of a request for `service`, in its header or its URL; `None` for a request without one.
+    /// Verifies the signature of a request for `service`, in its header or its URL, and notes the use of the access key.
+    /// Returns whose the signature is; `None` for a request without one.
     ///
     /// # Errors
     /// AWS's own, for each way in which a request may not be authentic.
@@ -35,9 +28,9 @@ impl Iam {
         &self,
         parts: &Parts,
         body: &[u8],
-        service: &str,
+        service: &'static str,
         now_ms: u64,
-    ) -> Result<Option<Signed>, ApiError> {
+    ) -> Result<Option<Arc<Credential>>, ApiError> {
         let headers: Vec<(&str, &[u8])> =
             parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
@@ -65,7 +58,10 @@ impl Iam {
                  Access Key and signing method. Consult the service documentation for details.",
             )
         })?;
-        Ok(Some(Signed { credential, region: auth.scope.region }))
+        if credential.session.is_none() {
+            self.note_use(&auth.access_key, service, &auth.scope.region, now_ms);
+        }
+        Ok(Some(credential))
     }
 }
 

@@ -7,7 +7,7 @@ use coffer_access::Caller;
 use coffer_crypto::random_array;
 use coffer_sigv4::{
     AuthError, AuthKind, ChunkChain, CredentialFault, HeaderFault, ParsedAuth, PayloadHash, QueryFault, RequestParts,
-    SecretKey, SigningKeys, check_time, parse_authorization, verify,
+    SecretKey, SignatureMismatch, SigningKeys, check_time, parse_authorization, verify,
 };
 use http::{HeaderName, HeaderValue};
 
@@ -25,6 +25,9 @@ pub trait Identities: Send + Sync {
     /// `ServiceUnavailable` or `InternalError` when that cannot be found out.
     async fn identify(&self, access_key: &str, session_token: Option<&str>, now_ms: u64)
     -> Result<Identified, S3Error>;
+
+    /// Notes that a request was signed by an access key, for a region.
+    fn note_use(&self, access_key: &str, region: &str, now_ms: u64);
 
     /// The canonical user ID of an account: 64 hexadecimal digits.
     fn canonical_id(&self, account: &str) -> String;
@@ -183,6 +186,14 @@ pub struct Authenticated {
     pub chain: Option<ChunkChain>,
 }
 
+/// Who a signature says it is by.
+pub(crate) struct Claim<'a> {
+    pub(crate) access_key: &'a str,
+    pub(crate) session_token: Option<&'a str>,
+    /// The region that it is for.
+    pub(crate) region: &'a str,
+}
+
 /// Verifies signatures.
 pub struct Authenticator {
     identities: Arc<dyn Identities>,
@@ -216,12 +227,16 @@ impl Authenticator {
         };
         auth.check_scope(self.region_for(&auth, operation), SERVICE).map_err(refuse)?;
         check_time(&auth, unix_s(now_ms), MAX_SKEW_S).map_err(|error| refuse_time(error, &auth, now_ms))?;
-        let identified = self.identities.identify(&auth.access_key, auth.session_token.as_deref(), now_ms).await?;
-        let keys = if let Identified::Known(identity) = &identified { identity.keys() } else { &self.nobody };
-        let key = keys.key(&auth.scope);
-        let verified = verify(&auth, request, &key);
-        let identity = known(identified, &auth.access_key)?;
-        verified.map_err(|_| S3Error::signature_does_not_match(Some(&auth.access_key)))?;
+        let claim = Claim {
+            access_key: &auth.access_key,
+            session_token: auth.session_token.as_deref(),
+            region: &auth.scope.region,
+        };
+        let verify = |keys: &SigningKeys| {
+            let key = keys.key(&auth.scope);
+            verify(&auth, request, &key).map(|()| key)
+        };
+        let (identity, key) = self.signer(&claim, now_ms, verify).await?;
         Ok(Authenticated {
             signed: Some(signed(&auth, now_ms)),
             payload: Some(auth.payload),
@@ -230,17 +245,28 @@ impl Authenticator {
         })
     }
 
-    /// Finds who has `access_key`, for a signature that is not in a header or a URL.
+    /// Finds who signed: whoever has the access key, if `verify` finds the signature theirs. Returns what that returned,
+    /// too.
     ///
     /// # Errors
-    /// `InvalidAccessKeyId`, `InvalidToken`, `ExpiredToken`, and what [`Identities::identify`] fails with.
-    pub(crate) async fn identity(
+    /// `InvalidAccessKeyId`, `InvalidToken`, `ExpiredToken`, `SignatureDoesNotMatch`, and what
+    /// [`Identities::identify`] fails with.
+    pub(crate) async fn signer<T>(
         &self,
-        access_key: &str,
-        session_token: Option<&str>,
+        claim: &Claim<'_>,
         now_ms: u64,
-    ) -> Result<Arc<Identity>, S3Error> {
-        known(self.identities.identify(access_key, session_token, now_ms).await?, access_key)
+        verify: impl FnOnce(&SigningKeys) -> Result<T, SignatureMismatch>,
+    ) -> Result<(Arc<Identity>, T), S3Error> {
+        let Claim { access_key, session_token, region } = *claim;
+        let identified = self.identities.identify(access_key, session_token, now_ms).await?;
+        let verified =
+            verify(if let Identified::Known(identity) = &identified { identity.keys() } else { &self.nobody });
+        let identity = known(identified, access_key)?;
+        let verified = verified.map_err(|_| S3Error::signature_does_not_match(Some(access_key)))?;
+        if session_token.is_none() {
+            self.identities.note_use(access_key, region, now_ms);
+        }
+        Ok((identity, verified))
     }
 
     /// The region that scopes must name.

@@ -39,6 +39,10 @@ impl Identities for IamIdentities {
         })
     }
 
+    fn note_use(&self, access_key: &str, region: &str, now_ms: u64) {
+        self.iam.note_use(access_key, "s3", region, now_ms);
+    }
+
     fn canonical_id(&self, account: &str) -> String {
         self.iam.canonical_id(account)
     }

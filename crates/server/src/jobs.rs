@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use coffer_iam::Iam;
 use coffer_store::{Collected, Store, StoreError};
 
 use crate::shutdown::Shutdown;
@@ -11,6 +12,8 @@ use crate::shutdown::Shutdown;
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two collections.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The pause between two writings of when access keys were last used.
+const USES_PAUSE: Duration = Duration::from_secs(60);
 
 /// Removes blobs that no record names, until the shutdown begins: once those that a crash left, then again and again
 /// those that records let go.
@@ -30,6 +33,21 @@ pub(crate) async fn collect_garbage(store: Store, grace: Duration, mut shutdown:
         loop {
             tokio::time::sleep(grace.clamp(MIN_PAUSE, MAX_PAUSE)).await;
             report(store.collect_garbage().await);
+        }
+    };
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = forever => {}
+    }
+}
+
+/// Writes when access keys were last used, now and then until the shutdown begins.
+pub(crate) async fn write_uses(iam: Iam, mut shutdown: Shutdown) {
+    let forever = async {
+        loop {
+            tokio::time::sleep(USES_PAUSE).await;
+            // The cause of a failure is in the log; what was noted is written the next time.
+            let _ = iam.write_uses().await;
         }
     };
     tokio::select! {

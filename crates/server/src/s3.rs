@@ -82,6 +82,11 @@ impl S3 {
         })
     }
 
+    /// Everybody there is.
+    pub(crate) fn iam(&self) -> &Iam {
+        &self.iam
+    }
+
     /// Answers a request to IAM or one of its siblings.
     async fn api(
         &self,

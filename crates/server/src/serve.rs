@@ -124,6 +124,7 @@ struct Served {
 /// Serves until the shutdown is complete.
 async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Data, signals: Signals) {
     let Served { handler, tls, access_log, metrics } = served;
+    let iam = handler.iam().clone();
     let shared = |connections: u64| Shared {
         idle: Duration::from_secs(settings.request_idle_seconds),
         connections: Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(Semaphore::MAX_PERMITS))),
@@ -145,6 +146,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &D
     if tls.is_some() || access_log.is_some() {
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }
+    tasks.spawn(jobs::write_uses(iam.clone(), shutdown.clone()));
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));
     tokio::spawn(trigger.follow(signals, Duration::from_secs(settings.drain_seconds)));
@@ -153,6 +155,8 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &D
             tracing::error!("a part of the server panicked");
         }
     }
+    // The cause of a failure is in the log.
+    let _ = iam.write_uses().await;
     tracing::info!("drained");
 }
 

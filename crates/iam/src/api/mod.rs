@@ -16,7 +16,7 @@ use crate::error::ApiError;
 use crate::identify::Credential;
 use crate::params::Params;
 use crate::settings::Iam;
-use crate::signature::{Signed, invalid_client_token_id};
+use crate::signature::invalid_client_token_id;
 use crate::time::iso8601;
 use crate::{iam, organizations, sts};
 
@@ -126,7 +126,7 @@ impl Iam {
         now_ms: u64,
         asked: &mut Asked,
     ) -> Result<String, ApiError> {
-        let signed = self.authenticate(parts, body, asked.service.name(), now_ms).await?;
+        let credential = self.authenticate(parts, body, asked.service.name(), now_ms).await?;
         let (action, params) = match asked.service.protocol() {
             Protocol::Query => {
                 let params = query::params(parts, body)?;
@@ -135,7 +135,6 @@ impl Iam {
             Protocol::Json => (json::known_action(asked.service, parts)?, json::params(body)?),
         };
         asked.action = Some(action);
-        let credential = signed.map(|Signed { credential, .. }| credential);
         if let Some(credential) = &credential {
             asked.caller = Some(Arc::clone(&credential.caller));
             asked.access_key = Some(credential.access_key.clone());

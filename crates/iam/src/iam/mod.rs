@@ -10,6 +10,7 @@ mod groups;
 mod holder;
 mod inline;
 mod key_holder;
+mod key_last_used;
 mod membership;
 mod policies;
 mod policy_versions;
@@ -48,6 +49,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "DetachGroupPolicy",
     "DetachRolePolicy",
     "DetachUserPolicy",
+    "GetAccessKeyLastUsed",
     "GetGroup",
     "GetGroupPolicy",
     "GetPolicy",
@@ -122,6 +124,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "DetachGroupPolicy" => attachments::detach::<GroupRecord>(request).await,
         "DetachRolePolicy" => attachments::detach::<RoleRecord>(request).await,
         "DetachUserPolicy" => attachments::detach::<UserRecord>(request).await,
+        "GetAccessKeyLastUsed" => key_last_used::get(request).await,
         "GetGroup" => groups::get(request).await,
         "GetGroupPolicy" => inline::get::<GroupRecord>(request).await,
         "GetPolicy" => policies::get(request).await,

@@ -1,3 +1,5 @@
+use std::sync::Mutex;
+
 use coffer_sigv4::{Scope, Signer, Timestamp};
 
 use super::*;
@@ -9,13 +11,18 @@ pub(crate) const NOW_MS: u64 = 1_369_353_600_000;
 pub(crate) const DATE: &str = "20130524T000000Z";
 
 /// One identity.
-pub(crate) struct One(Arc<Identity>);
+pub(crate) struct One {
+    identity: Arc<Identity>,
+    /// The regions of the signatures that were right.
+    uses: Mutex<Vec<String>>,
+}
 
 impl One {
     pub(crate) fn new() -> Arc<Self> {
         let keys = Arc::new(SigningKeys::new(SecretKey::new(SECRET)));
         let caller = Arc::new(Caller::root("123456789012"));
-        Arc::new(Self(Arc::new(Identity::new(ACCESS_KEY.to_owned(), caller, keys))))
+        let identity = Arc::new(Identity::new(ACCESS_KEY.to_owned(), caller, keys));
+        Arc::new(Self { identity, uses: Mutex::default() })
     }
 }
 
@@ -23,11 +30,16 @@ impl One {
 impl Identities for One {
     async fn identify(&self, access_key: &str, token: Option<&str>, _: u64) -> Result<Identified, S3Error> {
         Ok(match (access_key, token) {
-            (ACCESS_KEY, None) => Identified::Known(Arc::clone(&self.0)),
+            (ACCESS_KEY, None) => Identified::Known(Arc::clone(&self.identity)),
             (ACCESS_KEY, Some("expired")) => Identified::ExpiredToken,
             (ACCESS_KEY, Some(_)) => Identified::InvalidToken,
             _ => Identified::UnknownAccessKey,
         })
+    }
+
+    fn note_use(&self, access_key: &str, region: &str, _: u64) {
+        assert_eq!(access_key, ACCESS_KEY);
+        self.uses.lock().unwrap().push(region.to_owned());
     }
 
     fn canonical_id(&self, account: &str) -> String {
@@ -178,4 +190,18 @@ async fn other_mechanisms_are_refused_in_words() {
         assert_eq!(error.code(), code, "{authorization}");
         assert!(!error.body("", "").contains("c2"), "{authorization}");
     }
+}
+
+#[tokio::test]
+async fn only_a_right_signature_is_a_use_of_the_access_key() {
+    let identities = One::new();
+    let authenticator = Authenticator::new(identities.clone(), "eu-west-1".into());
+    for (access_key, secret) in [(ACCESS_KEY, "other"), ("AKIDOTHER", SECRET), (ACCESS_KEY, SECRET)] {
+        assert!(identities.uses.lock().unwrap().is_empty());
+        let headers = sign(&signer(access_key, secret, "eu-west-1", "s3"), base("UNSIGNED-PAYLOAD"));
+        let borrowed: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_slice())).collect();
+        let request = RequestParts { method: "GET", path: "/photos/k", query: "", headers: &borrowed };
+        let _ = authenticator.authenticate(&request, Operation::GetObject, NOW_MS).await;
+    }
+    assert_eq!(*identities.uses.lock().unwrap(), ["eu-west-1"]);
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use coffer_sigv4::{Credential, CredentialFault, Timestamp, verify_policy, verify_policy_v2};
+use coffer_sigv4::{Credential, CredentialFault, SigningKeys, Timestamp, verify_policy, verify_policy_v2};
 
 use super::form::Form;
-use crate::auth::{Authenticator, Identity};
+use crate::auth::{Authenticator, Claim, Identity};
 use crate::error::S3Error;
 
 /// Verifies the signature over the policy, in Version 4 or 2. Returns who signed and the version of the signature;
@@ -53,23 +53,19 @@ async fn verify_version_4(form: &Form, authenticator: &Authenticator, now_ms: u6
     };
     let parsed = Credential::parse(credential).map_err(refuse)?;
     parsed.scope.check(authenticator.region(), "s3").map_err(refuse)?;
-    let identity = authenticator.identity(&parsed.access_key, form.get(SECURITY_TOKEN), now_ms).await?;
-    let key = identity.keys().key(&parsed.scope);
-    match verify_policy(policy, signature, &key) {
-        Ok(()) => Ok(identity),
-        Err(_) => Err(S3Error::signature_does_not_match(Some(&parsed.access_key))),
-    }
+    let claim =
+        Claim { access_key: &parsed.access_key, session_token: form.get(SECURITY_TOKEN), region: &parsed.scope.region };
+    let verify = |keys: &SigningKeys| verify_policy(policy, signature, &keys.key(&parsed.scope));
+    Ok(authenticator.signer(&claim, now_ms, verify).await?.0)
 }
 
 async fn verify_version_2(form: &Form, authenticator: &Authenticator, now_ms: u64) -> Result<Arc<Identity>, S3Error> {
     let policy = form.required("policy", "Policy")?;
     let access_key = form.required("awsaccesskeyid", "AWSAccessKeyId")?;
     let signature = form.required("signature", "Signature")?;
-    let identity = authenticator.identity(access_key, form.get(SECURITY_TOKEN), now_ms).await?;
-    match verify_policy_v2(policy, signature, identity.keys().secret()) {
-        Ok(()) => Ok(identity),
-        Err(_) => Err(S3Error::signature_does_not_match(Some(access_key))),
-    }
+    let claim = Claim { access_key, session_token: form.get(SECURITY_TOKEN), region: authenticator.region() };
+    let verify = |keys: &SigningKeys| verify_policy_v2(policy, signature, keys.secret());
+    Ok(authenticator.signer(&claim, now_ms, verify).await?.0)
 }
 
 const ALGORITHM: &str = "X-Amz-Algorithm";
