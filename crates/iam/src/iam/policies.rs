@@ -358,3 +358,6 @@ impl<'a> Shown<'a> {
         write_tags(xml, self.tags);
     }
 }
+
+#[cfg(test)]
+mod tests;
