@@ -40,7 +40,8 @@ fuzz_target!(|input: &str| {
         "Resource": "arn:aws:s3:::b/${aws:username}"}});
     let home = Policy::parse(&home.to_string(), PolicyKind::Identity, 6144).expect("a policy");
     caller.identity_policies.push(Arc::new(home));
-    let none = r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::b/*"}}"#;
+    let none =
+        r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::b/*"}}"#;
     assert_eq!(may_get(none, pattern, "", caller), pattern == text);
 });
 

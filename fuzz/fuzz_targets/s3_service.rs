@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use coffer_blob::MemoryBlobs;
 use coffer_crypto::{Key32, md5};
-use coffer_fuzz::{DATE, NOW_MS, Request, Root, key, runtime, signer};
+use coffer_fuzz::{ACCOUNT, DATE, NOW_MS, Request, Root, key, runtime, signer};
 use coffer_keyring::{KeyError, RootDescription, RootKeys, WrapContext};
 use coffer_meta::MemoryEngine;
 use coffer_s3::ops::{OperationSettings, S3Operations};
@@ -24,7 +24,7 @@ use coffer_s3::request::{ConnectionInfo, TlsInfo};
 use coffer_s3::service::{S3Service, ServiceSettings};
 use coffer_seal::{Envelope, KekRef, Mode, Scope, unwrap, wrap};
 use coffer_sigv4::RequestParts;
-use coffer_store::{Bootstrap, BucketName, Clock, Settings, Store};
+use coffer_store::{Bootstrap, BucketName, Clock, NewBucket, ObjectOwnership, Settings, Store};
 use http_body_util::{BodyExt as _, Full};
 use libfuzzer_sys::fuzz_target;
 
@@ -60,18 +60,22 @@ async fn service() -> S3Service<S3Operations> {
     let (engine, blobs) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryBlobs::default()));
     let store = Store::new(bootstrap, engine, blobs, Arc::new(OneKey), Arc::new(Stopped), Settings::default());
     let name = BucketName::for_creation("photos").expect("a name for a bucket");
-    store.create_bucket(&name, &coffer_store::NewBucket::default()).await.expect("the first bucket");
+    let new = NewBucket { owner: ACCOUNT.to_owned(), ..NewBucket::default() };
+    store.create_bucket(&name, &new).await.expect("the first bucket");
     let operations = OperationSettings {
         region: "us-east-1".to_owned(),
-        owner_id: "0".repeat(64),
-        account_id: "123456789012".to_owned(),
+        account_id: ACCOUNT.to_owned(),
+        new_bucket_object_ownership: ObjectOwnership::ObjectWriter,
+        new_bucket_block_public_access: false,
     };
     let settings = ServiceSettings {
         region: "us-east-1".to_owned(),
         domains: vec![HOST.to_owned()],
         idle: Duration::from_secs(1),
     };
-    S3Service::new(S3Operations::new(store, operations), Root::new(), settings, Arc::new(Stopped))
+    let identities = Root::new();
+    let operations = S3Operations::new(store, identities.clone(), operations);
+    S3Service::new(operations, identities, settings, Arc::new(Stopped))
 }
 
 /// Sends a request, and returns the status of its answer if it is one of HTTP.

@@ -3,15 +3,17 @@
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use coffer_crypto::{AeadKey, Key32, hkdf_sha512};
 use coffer_access::Caller;
+use coffer_crypto::{AeadKey, Key32, hkdf_sha512};
 use coffer_s3::auth::{Identified, Identities, Identity};
 use coffer_s3::error::S3Error;
-use coffer_sigv4::{RequestParts, Scope, SecretKey, Signer};
+use coffer_sigv4::{RequestParts, Scope, SecretKey, Signer, SigningKeys};
 use tokio::runtime::Runtime;
 
 /// The access key that targets sign with.
 pub const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+/// The account of the access key.
+pub const ACCOUNT: &str = "123456789012";
 /// Its secret, from the published examples of AWS.
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 /// What stands behind the access key in a credential.
@@ -51,7 +53,7 @@ impl Root {
     #[must_use]
     pub fn new() -> Arc<Self> {
         let keys = Arc::new(SigningKeys::new(SecretKey::new(SECRET)));
-        let caller = Arc::new(Caller::root("123456789012"));
+        let caller = Arc::new(Caller::root(ACCOUNT));
         Arc::new(Self(Arc::new(Identity::new(ACCESS_KEY.to_owned(), caller, keys))))
     }
 }
@@ -65,6 +67,8 @@ impl Identities for Root {
             _ => Identified::UnknownAccessKey,
         })
     }
+
+    fn note_use(&self, _: &str, _: &str, _: u64) {}
 
     fn canonical_id(&self, account: &str) -> String {
         format!("{account:0>64}")
