@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import dataclass
 
 import boto3
 from botocore.config import Config
@@ -69,3 +70,24 @@ def error_code(call, **parameters):
     except ClientError as error:
         return error.response["Error"]["Code"]
     raise AssertionError(f"{call} was not refused")
+
+
+@dataclass
+class Member:
+    """An account of the organization, and the credentials of its administrator."""
+
+    id: str
+    email: str
+    credentials: Credentials
+
+
+def member_account(server):
+    """Makes an account, and enters it by the role that every account has for its organization."""
+    email = f"{unique('tenant')}@example.org"
+    made = client_of("organizations", server).create_account(AccountName="A tenant", Email=email)["CreateAccountStatus"]
+    assert made["State"] == "SUCCEEDED", made
+    account = made["AccountId"]
+    _, admin = create_user(client_of("iam", server), policy=allow("sts:AssumeRole"))
+    role = f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole"
+    entered = client_of("sts", server, admin).assume_role(RoleArn=role, RoleSessionName="administrator")
+    return Member(account, email, credentials_of(entered["Credentials"]))
