@@ -5,8 +5,8 @@
 use coffer_s3::checksum::ChecksumAlgorithm;
 use coffer_s3::error::S3Error;
 use coffer_s3::xml::{
-    CreateBucketConfiguration, Delete, ServerSideEncryptionConfiguration, XmlReader, document,
-    parse_complete_multipart_upload,
+    AccessControlPolicy, CreateBucketConfiguration, Delete, ServerSideEncryptionConfiguration, XmlReader, document,
+    parse_complete_multipart_upload, parse_ownership_controls, parse_public_access_block,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -17,6 +17,12 @@ fuzz_target!(|body: &[u8]| {
     let refused = |error: &S3Error| (400..=501).contains(&error.status().as_u16());
     assert!(CreateBucketConfiguration::parse(body).err().as_ref().is_none_or(refused));
     assert!(ServerSideEncryptionConfiguration::parse(body).err().as_ref().is_none_or(refused));
+    assert!(parse_ownership_controls(body).err().as_ref().is_none_or(refused));
+    assert!(parse_public_access_block(body).err().as_ref().is_none_or(refused));
+    match AccessControlPolicy::parse(body) {
+        Ok(acl) => assert!(acl.grants.len() <= 100),
+        Err(error) => assert!(refused(&error)),
+    }
     if let Ok(text) = XmlReader::open(body, "K").and_then(|mut xml| xml.text()) {
         assert!(text.len() <= body.len());
         if can_be_written(&text) {

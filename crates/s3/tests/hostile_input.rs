@@ -10,8 +10,8 @@ use coffer_s3::range::RangeRequest;
 use coffer_s3::route::{MAX_KEY_LEN, RequestLine, may_be_a_bucket, route};
 use coffer_s3::time::{http_date, iso8601, parse_http_date, parse_iso8601};
 use coffer_s3::xml::{
-    CreateBucketConfiguration, Delete, ServerSideEncryptionConfiguration, XmlReader, document,
-    parse_complete_multipart_upload,
+    AccessControlPolicy, CreateBucketConfiguration, Delete, ServerSideEncryptionConfiguration, XmlReader, document,
+    parse_complete_multipart_upload, parse_ownership_controls, parse_public_access_block,
 };
 use coffer_s3::{rfc2047, sse};
 use http::{HeaderMap, HeaderValue};
@@ -27,6 +27,9 @@ fn headers(names: &[&'static str], value: &[u8]) -> Option<Headers> {
 fn nearly_xml() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[ -~]{0,8}",
+        Just("<AccessControlPolicy><Owner><ID>a</ID></Owner><AccessControlList>".to_owned()),
+        Just("<Grant><Grantee xsi:type=\"Group\">".to_owned()),
+        Just("</Grantee></Grant>".to_owned()),
         Just("<Delete>".to_owned()),
         Just("<Object>".to_owned()),
         Just("<Key>".to_owned()),
@@ -46,6 +49,9 @@ proptest! {
             let _ = Delete::parse(body);
             let _ = CreateBucketConfiguration::parse(body);
             let _ = ServerSideEncryptionConfiguration::parse(body);
+            let _ = AccessControlPolicy::parse(body);
+            let _ = parse_ownership_controls(body);
+            let _ = parse_public_access_block(body);
             let _ = parse_complete_multipart_upload(body);
         }
     }

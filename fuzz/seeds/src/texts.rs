@@ -80,6 +80,17 @@ pub const SEEDS: &[(&str, &str, &str)] = &[
     ("s3_xml", "encryption", ENCRYPTION),
     (
         "s3_xml",
+        "acl",
+        "<AccessControlPolicy xmlns='http://s3.amazonaws.com/doc/2006-03-01/'><Owner><ID>a</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:type='CanonicalUser'><ID>a</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant><Grant><Grantee xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:type='Group'><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee><Permission>READ</Permission></Grant></AccessControlList></AccessControlPolicy>",
+    ),
+    ("s3_xml", "ownership", "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"),
+    (
+        "s3_xml",
+        "public_access",
+        "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><RestrictPublicBuckets>FALSE</RestrictPublicBuckets></PublicAccessBlockConfiguration>",
+    ),
+    (
+        "s3_xml",
         "text",
         "<?xml version='1.0' encoding='UTF-8'?><!-- c --><K>a&amp;&lt;&#65;&#x42;&#13;\r\n<![CDATA[<c>]]></K>\n",
     ),
