@@ -27,6 +27,24 @@ pub fn http_date(unix_ms: u64) -> String {
     at(unix_ms / 1000).format(IMF_FIXDATE).expect("every date up to 9999 can be formatted")
 }
 
+/// `12/Oct/2009:17:50:30 +0000`, from milliseconds, as S3's server access log has it.
+#[must_use]
+pub fn log_time(unix_ms: u64) -> String {
+    at(unix_ms / 1000).format(LOG).expect("every date up to 9999 can be formatted")
+}
+
+/// `2009-10-12-17-50-30`, from milliseconds, as the keys of log objects have it.
+#[must_use]
+pub fn key_time(unix_ms: u64) -> String {
+    at(unix_ms / 1000).format(KEY).expect("every date up to 9999 can be formatted")
+}
+
+/// `2009/10/12`, from milliseconds.
+#[must_use]
+pub fn date_path(unix_ms: u64) -> String {
+    at(unix_ms / 1000).format(DATE_PATH).expect("every date up to 9999 can be formatted")
+}
+
 /// Seconds since 1970 of a date in one of the three formats that HTTP allows; earlier dates are 0.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<u64> {
@@ -68,6 +86,10 @@ const MAX_UNIX_S: i64 = 253_402_300_799;
 
 const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+const LOG: &[BorrowedFormatItem<'_>] =
+    format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
+const KEY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]-[hour]-[minute]-[second]");
+const DATE_PATH: &[BorrowedFormatItem<'_>] = format_description!("[year]/[month]/[day]");
 const RFC850: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday], [day]-[month repr:short]-[year] [hour]:[minute]:[second] GMT");
 const ASCTIME: &[BorrowedFormatItem<'_>] =
@@ -85,6 +107,9 @@ mod tests {
         assert_eq!(iso8601(1_255_369_830_007), "2009-10-12T17:50:30.007Z");
         assert_eq!(http_date(784_111_777_999), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(iso8601(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(log_time(1_255_369_830_007), "12/Oct/2009:17:50:30 +0000");
+        assert_eq!(key_time(1_255_369_830_007), "2009-10-12-17-50-30");
+        assert_eq!(date_path(1_255_369_830_007), "2009/10/12");
         assert_eq!(http_date(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 

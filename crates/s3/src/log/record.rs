@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use coffer_access::Caller;
 use coffer_crypto::random_array;
-use coffer_store::Bucket;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, HOST, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, Version};
@@ -39,7 +38,6 @@ pub struct RequestRecord {
     requester: OnceLock<Requester>,
     signature: OnceLock<Signature>,
     names_sse: AtomicBool,
-    bucket: OnceLock<Bucket>,
     acl_required: AtomicBool,
     stored_len: OnceLock<u64>,
     answered: OnceLock<Answered>,
@@ -145,7 +143,6 @@ impl RequestRecord {
             requester: OnceLock::new(),
             signature: OnceLock::new(),
             names_sse: AtomicBool::new(false),
-            bucket: OnceLock::new(),
             acl_required: AtomicBool::new(false),
             stored_len: OnceLock::new(),
             answered: OnceLock::new(),
@@ -207,11 +204,6 @@ impl RequestRecord {
     /// Notes whether headers or form fields name an encryption.
     pub fn note_request_headers(&self, headers: &HeaderMap) {
         self.names_sse.store(headers.contains_key(SSE), Relaxed);
-    }
-
-    /// Notes the bucket that was found.
-    pub fn note_bucket(&self, bucket: &Bucket) {
-        let _ = self.bucket.set(bucket.clone());
     }
 
     /// Notes that nothing but an access control list allowed the request.
@@ -277,12 +269,6 @@ impl RequestRecord {
     #[must_use]
     pub fn signature(&self) -> Option<Signature> {
         self.signature.get().copied()
-    }
-
-    /// The bucket that was found.
-    #[must_use]
-    pub fn bucket(&self) -> Option<&Bucket> {
-        self.bucket.get()
     }
 
     /// Whether nothing but an access control list allowed the request.

@@ -27,7 +27,6 @@ impl S3Operations {
             Needs::Bucket(_) | Needs::Object(..) | Needs::EachObject => {}
         }
         let bucket = self.find_bucket(request.bucket_name()).await?;
-        request.record.note_bucket(&bucket);
         self.check_target(request, &bucket).await?;
         self.check_owner(&request.headers, owner::OF_BUCKET, &bucket)?;
         if matches!(request.route.operation, Operation::CopyObject | Operation::UploadPartCopy) {
