@@ -48,39 +48,8 @@ impl AccessLog {
         self.writer.flush().await;
     }
 
-    fn write(&self, record: &RequestRecord, completion: Completion) {
+    /// Queues the line of a request that ended just now.
+    pub(crate) fn write(&self, record: &RequestRecord, completion: Completion) {
         self.writer.write(line::line(record, completion, self.names, |scope, name| self.store.pseudonym(scope, name)));
-    }
-}
-
-/// A request that is logged when this is dropped, whatever becomes of it.
-pub(crate) struct Entry {
-    record: Arc<RequestRecord>,
-    log: Arc<AccessLog>,
-    sent: u64,
-    len: Option<u64>,
-}
-
-impl Entry {
-    /// An entry for the request of `record`.
-    pub(crate) fn new(record: Arc<RequestRecord>, log: Arc<AccessLog>) -> Self {
-        Self { record, log, sent: 0, len: None }
-    }
-
-    /// The answer begins to go out; its body has `len` bytes.
-    pub(crate) fn answered(&mut self, len: Option<u64>) {
-        self.len = len;
-    }
-
-    /// So many bytes more of the body were handed to the connection.
-    pub(crate) fn sent(&mut self, len: usize) {
-        self.sent += len as u64;
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        let completion = Completion { bytes_sent: self.sent, complete: self.len == Some(self.sent) };
-        self.log.write(&self.record, completion);
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) new_bucket_object_ownership: String,
     /// Whether new buckets have all of Block Public Access on.
     pub(crate) new_bucket_block_public_access: bool,
+    /// How long the logs of buckets wait for more before they are delivered, in seconds.
+    pub(crate) server_access_log_seconds: u64,
     /// The log filter: a level, or directives by module.
     pub(crate) log: String,
     /// The largest object, in bytes, that is kept inside its record instead of a blob of its own.
@@ -96,6 +98,7 @@ impl Settings {
             access_log_names: Names::Hidden,
             new_bucket_object_ownership: String::from("BucketOwnerEnforced"),
             new_bucket_block_public_access: true,
+            server_access_log_seconds: 300,
             log: String::from("info"),
             inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,

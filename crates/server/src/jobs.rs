@@ -1,9 +1,11 @@
 //! What the server does by itself while it serves.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coffer_iam::Iam;
+use coffer_s3::log::BucketLogs;
 use coffer_store::{Collected, Store, StoreError};
 
 use crate::shutdown::Shutdown;
@@ -53,6 +55,14 @@ pub(crate) async fn write_uses(iam: Iam, mut shutdown: Shutdown) {
     tokio::select! {
         () = shutdown.draining() => {}
         () = forever => {}
+    }
+}
+
+/// Delivers the logs of buckets now and then, until the shutdown begins.
+pub(crate) async fn deliver_bucket_logs(logs: Arc<BucketLogs>, mut shutdown: Shutdown) {
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = logs.run() => {}
     }
 }
 

@@ -24,8 +24,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-use crate::access_log::Entry;
 use crate::connection::{ClientStream, Linger};
+use crate::logs::Entry;
 use crate::metrics::{InFlight, Metrics};
 use crate::shutdown::Shutdown;
 use crate::tls::{self, Tls};
@@ -66,7 +66,7 @@ pub(crate) struct Answer<B> {
     pub(crate) operation: &'static str,
     /// The answer.
     pub(crate) response: Response<B>,
-    /// What the access log will say when the answer has gone out.
+    /// What the logs will say when the answer has gone out.
     pub(crate) entry: Option<Entry>,
 }
 

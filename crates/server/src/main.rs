@@ -16,6 +16,7 @@ mod identities;
 mod jobs;
 mod listen;
 mod lock;
+mod logs;
 mod metrics;
 mod s3;
 mod serve;

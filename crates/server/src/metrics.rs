@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     pub(crate) sent: Counter,
     /// Lines that the access log could not write, or not fast enough.
     pub(crate) access_log_dropped: Counter,
+    /// Lines of the logs of buckets that were not delivered.
+    pub(crate) bucket_log_dropped: Arc<AtomicU64>,
     /// Connections accepted.
     connections: Counter,
     /// Connections open now.
@@ -150,6 +152,8 @@ impl Metrics {
         text.single("coffer_sent_bytes_total", "counter", "Bytes that went to clients.", self.sent.value());
         let dropped = self.access_log_dropped.value();
         text.single("coffer_access_log_dropped_total", "counter", "Lines missing in the access log.", dropped);
+        let (name, dropped) = ("coffer_server_access_log_dropped_total", self.bucket_log_dropped.load(Relaxed));
+        text.single(name, "counter", "Lines missing in the logs of buckets.", dropped);
         let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner);
         text.family("coffer_requests_total", "counter", "Requests answered, by operation and class of status.");
         for (name, operation) in operations.iter() {

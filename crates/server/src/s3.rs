@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use coffer_iam::{ApiConnection, Iam, IamSettings, is_api_request};
 use coffer_s3::body::Received;
-use coffer_s3::log::{Action, RequestRecord, Requester};
+use coffer_s3::log::{Action, BucketLogSettings, BucketLogs, RequestRecord, Requester};
 use coffer_s3::ops::{OperationSettings, S3Operations};
 use coffer_s3::request::ConnectionInfo;
 use coffer_s3::response::ResponseBody;
@@ -18,13 +18,15 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use crate::access_log::{AccessLog, Entry};
+use crate::access_log::AccessLog;
 use crate::config::{Network, Settings};
 use crate::credentials::Root;
 use crate::data::Data;
 use crate::forwarded::client_address;
 use crate::identities::IamIdentities;
 use crate::listen::{Answer, Client, Handler};
+use crate::logs::{Entry, Logs};
+use crate::metrics::Metrics;
 
 /// The first account.
 const ACCOUNT_ID: &str = "000000000000";
@@ -37,7 +39,7 @@ pub(crate) struct S3 {
     iam: Iam,
     trusted_proxies: Vec<Network>,
     idle: Duration,
-    access_log: Option<Arc<AccessLog>>,
+    logs: Logs,
 }
 
 impl S3 {
@@ -50,6 +52,7 @@ impl S3 {
         data: &Data,
         root: &Root,
         access_log: Option<Arc<AccessLog>>,
+        metrics: &Metrics,
     ) -> Result<Self> {
         let store = data.store.clone();
         let iam = IamSettings {
@@ -72,19 +75,30 @@ impl S3 {
             idle: Duration::from_secs(settings.request_idle_seconds),
         };
         let identities = Arc::new(IamIdentities { iam: iam.clone(), root_may_use_s3: settings.root_may_use_s3 });
+        let bucket_logs = BucketLogSettings {
+            account_id: ACCOUNT_ID.to_owned(),
+            interval: Duration::from_secs(settings.server_access_log_seconds),
+            dropped: Arc::clone(&metrics.bucket_log_dropped),
+        };
+        let bucket_logs = BucketLogs::new(store.clone(), identities.clone(), bucket_logs, Arc::new(SystemClock));
         let operations = S3Operations::new(store, identities.clone(), operations);
         Ok(Self {
             service: S3Service::new(operations, identities, service, Arc::new(SystemClock)),
             iam,
             trusted_proxies: settings.trusted_proxies.clone(),
             idle: Duration::from_secs(settings.request_idle_seconds),
-            access_log,
+            logs: Logs { access: access_log, buckets: Arc::new(bucket_logs) },
         })
     }
 
     /// Everybody there is.
     pub(crate) fn iam(&self) -> &Iam {
         &self.iam
+    }
+
+    /// Where requests are logged.
+    pub(crate) fn logs(&self) -> &Logs {
+        &self.logs
     }
 
     /// Answers a request to IAM or one of its siblings.
@@ -124,7 +138,7 @@ impl Handler for S3 {
         let connection = ConnectionInfo { peer: client.peer, client: address, tls: client.tls, trusted_proxy };
         let record = self.service.record(connection);
         // Before the answer is awaited: a client that goes away meanwhile is logged too.
-        let entry = self.access_log.as_ref().map(|log| Entry::new(Arc::clone(&record), Arc::clone(log)));
+        let entry = Some(Entry::new(Arc::clone(&record), self.logs.clone()));
         let (parts, body) = request.into_parts();
         let (operation, response) = if is_api_request(&parts) {
             self.api(parts, body, &record).await

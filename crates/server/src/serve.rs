@@ -20,6 +20,7 @@ use crate::data::{Data, LockedDirectory};
 use crate::hygiene;
 use crate::jobs;
 use crate::listen::{Listener, Shared};
+use crate::logs::Logs;
 use crate::metrics::Metrics;
 use crate::s3::S3;
 use crate::shutdown::{self, Shutdown, Signals};
@@ -57,13 +58,11 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let root = credentials::establish(&data.store, root_credentials).await?;
     let metrics = Arc::new(Metrics::default());
     let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
-    let handler = Arc::new(S3::new(&settings, &data, &root, access_log.clone()).await?);
+    let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics).await?);
+    let logs = handler.logs().clone();
     announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
-    let served = Served { handler, tls, access_log: access_log.clone(), metrics };
-    run(&settings, listeners, served, &data, signals).await;
-    if let Some(log) = access_log {
-        log.flush().await;
-    }
+    run(&settings, listeners, Served { handler, tls, metrics }, &data, signals).await;
+    logs.finish().await;
     data.engine.close().context("the metadata could not be closed cleanly; what was acknowledged is safe")
 }
 
@@ -117,13 +116,13 @@ fn announce(settings: &Settings, listeners: &Listeners, tls: Option<&Tls>, data:
 struct Served {
     handler: Arc<S3>,
     tls: Option<Arc<Tls>>,
-    access_log: Option<Arc<AccessLog>>,
     metrics: Arc<Metrics>,
 }
 
 /// Serves until the shutdown is complete.
 async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Data, signals: Signals) {
-    let Served { handler, tls, access_log, metrics } = served;
+    let Served { handler, tls, metrics } = served;
+    let Logs { access: access_log, buckets: bucket_logs } = handler.logs().clone();
     let iam = handler.iam().clone();
     let shared = |connections: u64| Shared {
         idle: Duration::from_secs(settings.request_idle_seconds),
@@ -147,6 +146,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &D
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }
     tasks.spawn(jobs::write_uses(iam.clone(), shutdown.clone()));
+    tasks.spawn(jobs::deliver_bucket_logs(bucket_logs, shutdown.clone()));
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));
     tokio::spawn(trigger.follow(signals, Duration::from_secs(settings.drain_seconds)));

@@ -8,6 +8,7 @@ mod access;
 mod encryption;
 mod general;
 mod integrity;
+mod logging;
 mod ownership;
 
 use std::borrow::Cow;

@@ -35,6 +35,8 @@ pub struct BucketLogSettings {
     pub account_id: String,
     /// How long lines wait.
     pub interval: Duration,
+    /// Counts the lines that are never delivered.
+    pub dropped: Arc<AtomicU64>,
 }
 
 /// Gathers lines and delivers them.
@@ -45,7 +47,6 @@ pub struct BucketLogs {
     clock: Arc<dyn Clock>,
     waiting: Mutex<Waiting>,
     full: Notify,
-    dropped: AtomicU64,
 }
 
 /// What a log object is made of.
@@ -95,14 +96,7 @@ impl BucketLogs {
         settings: BucketLogSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (waiting, full, dropped) = (Mutex::default(), Notify::new(), AtomicU64::new(0));
-        Self { store, identities, settings, clock, waiting, full, dropped }
-    }
-
-    /// How many lines were never delivered.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Relaxed)
+        Self { store, identities, settings, clock, waiting: Mutex::default(), full: Notify::new() }
     }
 
     /// Takes note of a request that ended just now, if its bucket is logged.
@@ -116,11 +110,7 @@ impl BucketLogs {
             canonical_id: &|account| self.identities.canonical_id(account),
         };
         let line = line(record, completion, &context);
-        let source = LogSource {
-            bucket: bucket.name().as_str().to_owned(),
-            owner: owner.to_owned(),
-            region: bucket.region().to_owned(),
-        };
+        let source = LogSource::of(&bucket, owner);
         let day = record.received_ms / DAY_MS;
         self.add(Destination { source, logging: logging.clone(), day }, &line);
     }
@@ -128,7 +118,7 @@ impl BucketLogs {
     fn add(&self, destination: Destination, line: &str) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len + line.len() > MAX_WAITING_LEN {
-            self.dropped.fetch_add(1, Relaxed);
+            self.settings.dropped.fetch_add(1, Relaxed);
             return;
         }
         waiting.len += line.len();
@@ -159,7 +149,7 @@ impl BucketLogs {
                 Ok(()) => continue,
                 Err(undelivered) => undelivered,
             };
-            self.dropped.fetch_add(file.lines, Relaxed);
+            self.settings.dropped.fetch_add(file.lines, Relaxed);
             match undelivered {
                 Undelivered::Refused => tracing::debug!(file.lines, "a log may not be delivered to its target bucket"),
                 Undelivered::Failed(error) => {

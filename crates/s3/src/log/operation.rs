@@ -57,7 +57,8 @@ fn resource(operation: Operation) -> &'static str {
             "OWNERSHIP_CONTROLS",
         GetBucketPolicy | PutBucketPolicy | DeleteBucketPolicy => "BUCKETPOLICY",
         GetBucketPolicyStatus => "POLICY_STATUS",
-        GetPublicAccessBlock | PutPublicAccessBlock | DeletePublicAccessBlock => "PUBLIC_ACCESS_BLOCK",
+        GetPublicAccessBlock | PutPublicAccessBlock | DeletePublicAccessBlock | GetAccountPublicAccessBlock
+        | PutAccountPublicAccessBlock | DeleteAccountPublicAccessBlock => "PUBLIC_ACCESS_BLOCK",
         GetBucketReplication | PutBucketReplication | DeleteBucketReplication => "REPLICATION",
         GetBucketRequestPayment | PutBucketRequestPayment => "REQUEST_PAYMENT",
         GetBucketTagging | PutBucketTagging | DeleteBucketTagging => "TAGGING",

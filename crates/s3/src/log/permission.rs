@@ -1,7 +1,7 @@
 //! Whether S3's log delivery may put an object into a bucket, and under which key.
 
 use coffer_access::{
-    AclPermission, Caller, Context, Grant, Grantee, Policy, PolicyKind, Principal, Question, evaluate,
+    AclGrant, AclPermission, Caller, Context, Grant, Grantee, Policy, PolicyKind, Principal, Question, evaluate,
 };
 use coffer_store::{Bucket, BucketLogging, LogKeyFormat};
 
@@ -16,6 +16,14 @@ pub struct LogSource {
     pub owner: String,
     /// Its region.
     pub region: String,
+}
+
+impl LogSource {
+    /// What is logged of `bucket`, which `owner` owns.
+    #[must_use]
+    pub fn of(bucket: &Bucket, owner: &str) -> Self {
+        Self { bucket: bucket.name().as_str().to_owned(), owner: owner.to_owned(), region: bucket.region().to_owned() }
+    }
 }
 
 /// The key of a log object. `event_ms` is a time on the day of its requests, `now_ms` the time of its delivery, both in
@@ -51,7 +59,7 @@ pub fn may_deliver(source: &LogSource, target: &Bucket, target_owner: &str, key:
             Err(_) => return false,
         },
     };
-    let acl_allows = target.acls_enabled() && target.acl().is_some_and(grants_delivery);
+    let listed = target.acls_enabled() && target.acl().is_some_and(grants_delivery);
     let caller = Caller::bare(Principal::Service { name: SERVICE.to_owned() }, "Service");
     let decision = evaluate(&Question {
         caller: &caller,
@@ -59,7 +67,7 @@ pub fn may_deliver(source: &LogSource, target: &Bucket, target_owner: &str, key:
         resource: &format!("arn:aws:s3:::{name}/{key}"),
         owner: target_owner,
         resource_policy: policy.as_ref(),
-        acl_allows,
+        acl: if listed { AclGrant::Everyone } else { AclGrant::None },
         context: &context(source, target_owner, now_ms),
     });
     decision.is_allow()

@@ -253,7 +253,7 @@ impl S3Operations {
         Ok(NamedAcl::Grants(grants))
     }
 
-    async fn grantee(&self, requested: RequestedGrantee) -> Result<Grantee, S3Error> {
+    pub(super) async fn grantee(&self, requested: RequestedGrantee) -> Result<Grantee, S3Error> {
         match requested {
             RequestedGrantee::Group(group) => Ok(group),
             RequestedGrantee::CanonicalUser { id, argument } => {

@@ -15,6 +15,7 @@ mod copy;
 mod delete;
 mod get;
 mod listing;
+mod logging;
 mod owner;
 mod ownership;
 mod parts;
@@ -160,6 +161,8 @@ impl S3Operations {
             Operation::PutBucketEncryption => self.put_bucket_encryption(request).await,
             Operation::GetBucketEncryption => self.get_bucket_encryption(request).await,
             Operation::DeleteBucketEncryption => self.delete_bucket_encryption(request).await,
+            Operation::PutBucketLogging => self.put_bucket_logging(request).await,
+            Operation::GetBucketLogging => self.get_bucket_logging(request).await,
             Operation::PutBucketPolicy => self.put_bucket_policy(request).await,
             Operation::GetBucketPolicy => self.get_bucket_policy(request).await,
             Operation::DeleteBucketPolicy => self.delete_bucket_policy(request).await,

@@ -1,11 +1,11 @@
 //! The documents about who may do what: Block Public Access, ownership, access control lists.
 
-use coffer_access::{AclPermission, Grantee};
+use coffer_access::{AclPermission, Grant, Grantee};
 use coffer_store::{ObjectOwnership, PublicAccessBlock};
 
 use super::documents::once;
 use super::read::XmlReader;
-use super::write::document;
+use super::write::{XmlWriter, document};
 use crate::acl::{MAX_GRANTS, RequestedGrant, RequestedGrantee, group_of_uri, group_uri, permission_name};
 use crate::error::S3Error;
 
@@ -119,7 +119,7 @@ fn parse_owner(xml: &mut XmlReader<'_>) -> Result<String, S3Error> {
     id.ok_or_else(S3Error::malformed_xml)
 }
 
-fn parse_grants(xml: &mut XmlReader<'_>) -> Result<Vec<RequestedGrant>, S3Error> {
+pub(super) fn parse_grants(xml: &mut XmlReader<'_>) -> Result<Vec<RequestedGrant>, S3Error> {
     let mut grants = Vec::new();
     while let Some(name) = xml.child()? {
         if name != "Grant" || grants.len() == MAX_GRANTS {
@@ -182,28 +182,30 @@ pub fn write_acl(acl: &coffer_access::Acl, canonical_id: impl Fn(&str) -> String
         xml.element("Owner", |xml| {
             xml.text("ID", canonical_id(&acl.owner));
         });
-        xml.element("AccessControlList", |xml| {
-            for grant in &acl.grants {
-                xml.element("Grant", |xml| {
-                    let kind = if matches!(grant.grantee, Grantee::Account(_)) { "CanonicalUser" } else { "Group" };
-                    xml.element_with("Grantee", &format!("xmlns:xsi=\"{XSI}\" xsi:type=\"{kind}\""), |xml| {
-                        match &grant.grantee {
-                            Grantee::Account(account) => xml.text("ID", canonical_id(account)),
-                            group => xml.text("URI", group_uri(group).unwrap_or_default()),
-                        };
-                    });
-                    xml.text("Permission", permission_name(grant.permission));
-                });
-            }
-        });
+        xml.element("AccessControlList", |xml| write_grants(xml, &acl.grants, &canonical_id));
     })
+}
+
+pub(super) fn write_grants(xml: &mut XmlWriter, grants: &[Grant], canonical_id: impl Fn(&str) -> String) {
+    for grant in grants {
+        xml.element("Grant", |xml| {
+            let kind = if matches!(grant.grantee, Grantee::Account(_)) { "CanonicalUser" } else { "Group" };
+            xml.element_with("Grantee", &format!("xmlns:xsi=\"{XSI}\" xsi:type=\"{kind}\""), |xml| {
+                match &grant.grantee {
+                    Grantee::Account(account) => xml.text("ID", canonical_id(account)),
+                    group => xml.text("URI", group_uri(group).unwrap_or_default()),
+                };
+            });
+            xml.text("Permission", permission_name(grant.permission));
+        });
+    }
 }
 
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 #[cfg(test)]
 mod tests {
-    use coffer_access::{Acl, Grant};
+    use coffer_access::Acl;
 
     use super::*;
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod documents;
+mod logging;
 mod read;
 mod write;
 
@@ -10,6 +11,7 @@ pub use documents::{
     BlockedEncryption, CompletedPart, CreateBucketConfiguration, DefaultEncryption, Delete, ObjectIdentifier,
     ServerSideEncryptionConfiguration, parse_complete_multipart_upload,
 };
+pub use logging::{LoggingEnabled, parse_bucket_logging_status, write_bucket_logging_status};
 pub use read::XmlReader;
 pub use write::{XmlWriter, document, document_with_text};
 

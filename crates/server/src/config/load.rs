@@ -194,6 +194,7 @@ fn check(settings: &Settings) -> Result<()> {
         ("metadata_cache_mib", settings.metadata_cache_mib),
         ("request_idle_seconds", settings.request_idle_seconds),
         ("max_connections", settings.max_connections),
+        ("server_access_log_seconds", settings.server_access_log_seconds),
     ] {
         ensure!(value > 0, "`{name}` must be at least 1");
     }

@@ -107,6 +107,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Switch(|s| &mut s.new_bucket_block_public_access),
     },
     Setting {
+        name: "server_access_log_seconds",
+        about: "How long the logs that PutBucketLogging asks for wait for more before they are delivered, in seconds",
+        kind: Kind::Number(|s| &mut s.server_access_log_seconds),
+    },
+    Setting {
         name: "log",
         about: "What to log: error, warn, info, debug, trace, or directives by module",
         kind: Kind::Text(|s| &mut s.log),
