@@ -223,4 +223,4 @@ def test_health_and_metrics(server, client, bucket):
 
 
 def test_health_is_not_on_the_public_address(client):
-    assert client.anonymous("GET", "health", "ready").status == 403
+    assert client.anonymous("GET", "health", "ready").text("Code") == "NoSuchBucket"

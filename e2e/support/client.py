@@ -47,6 +47,8 @@ class Client:
         """
         signature = Signature(self.credentials, moment)
         head = [("Host", host or self.address(tls)[2]), ("x-amz-date", signature.timestamp), ("x-amz-content-sha256", payload)]
+        if self.credentials.session_token:
+            head.append(("x-amz-security-token", self.credentials.session_token))
         head += pairs_of(headers)
         authorization, seed = signature.authorization(method, path, pairs_of(query), head, payload)
         target = path + ("?" + query_string(pairs_of(query)) if query else "")
@@ -74,7 +76,10 @@ class Client:
         """The target of a presigned URL that covers `headers`."""
         path = self.path(bucket, key)
         head = [("Host", self.address(tls)[2])] + pairs_of(headers)
-        pairs = Signature(self.credentials, moment).presigned_pairs(method, path, pairs_of(query), head, expires)
+        query = pairs_of(query)
+        if self.credentials.session_token:
+            query.append(("X-Amz-Security-Token", self.credentials.session_token))
+        pairs = Signature(self.credentials, moment).presigned_pairs(method, path, query, head, expires)
         return path + "?" + query_string(pairs)
 
     def send_presigned(self, method, target, headers=(), body=b"", tls=True):

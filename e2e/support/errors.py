@@ -129,6 +129,8 @@ RANGE_NOT_SATISFIABLE = S3Error(416, "InvalidRange", "The requested range is not
 # Everything else.
 
 ACCESS_DENIED = S3Error(403, "AccessDenied", "Access Denied")
+# To a caller of the account that owns it the message says why.
+DENIED = S3Error(403, "AccessDenied")
 UNSIGNED_HEADERS = S3Error(403, "AccessDenied", "There were headers present in the request which were not signed")
 EXPIRED = S3Error(403, "AccessDenied", "Request has expired")
 UNKNOWN_ACCESS_KEY = S3Error(
@@ -143,6 +145,10 @@ NO_SUCH_KEY = S3Error(404, "NoSuchKey", "The specified key does not exist.")
 NO_SUCH_UPLOAD = S3Error(
     404, "NoSuchUpload",
     "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.")
+BUCKET_ALREADY_EXISTS = S3Error(
+    409, "BucketAlreadyExists",
+    "The requested bucket name is not available. The bucket namespace is shared by all users of the system. "
+    "Please select a different name and try again.")
 BUCKET_NOT_EMPTY = S3Error(409, "BucketNotEmpty", "The bucket you tried to delete is not empty")
 BUCKET_NAME = S3Error(400, "InvalidBucketName", "The specified bucket is not valid.")
 KEY_TOO_LONG = S3Error(400, "KeyTooLongError", "Your key is too long")

@@ -37,6 +37,8 @@ class Form:
             "x-amz-credential": signature.credential,
             "x-amz-date": signature.timestamp,
         }
+        if client.credentials.session_token:
+            signed["x-amz-security-token"] = client.credentials.session_token
         # By default the policy covers every field with its value.
         covered = [{"bucket": bucket}] + [{name: value} for name, value in (dict(fields) | signed).items()]
         conditions = covered if conditions is None else conditions + [{name: value} for name, value in signed.items()]

@@ -63,6 +63,22 @@ def credentials_of(answer):
         answer["AccessKeyId"], answer["SecretAccessKey"], session_token=answer.get("SessionToken"))
 
 
+def session_of(server, credentials, role_arn, **parameters):
+    """Credentials of a session of a role, which whoever has `credentials` assumes."""
+    sts = client_of("sts", server, credentials)
+    answer = sts.assume_role(RoleArn=role_arn, RoleSessionName="session", **parameters)
+    return credentials_of(answer["Credentials"])
+
+
+def new_account(server):
+    """Makes an account: its number, and credentials of an administrator in it."""
+    organizations, iam = client_of("organizations", server), client_of("iam", server)
+    status = organizations.create_account(Email=f"{unique('tenant')}@example.org", AccountName=unique("tenant"))
+    account = status["CreateAccountStatus"]["AccountId"]
+    _, manager = create_user(iam, policy=allow("sts:AssumeRole"))
+    return account, session_of(server, manager, f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole")
+
+
 def error_code(call, **parameters):
     """The code of the error that a call of boto3 ends with."""
     try:
