@@ -98,6 +98,14 @@ impl S3Request {
         self.route.bucket.as_deref().unwrap_or_default()
     }
 
+    /// The bucket that the request was admitted to.
+    ///
+    /// # Errors
+    /// `InternalError` for a request that nobody asked about yet.
+    pub(crate) fn bucket(&self) -> Result<Bucket, S3Error> {
+        self.admitted.bucket.clone().ok_or_else(S3Error::internal_error)
+    }
+
     /// The object key as text; empty for operations on buckets.
     #[must_use]
     pub fn key_text(&self) -> &str {

@@ -91,13 +91,13 @@ impl S3Operations {
     }
 
     pub(super) async fn get_bucket_acl(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let acl = self.bucket_acl(&bucket);
         Ok(S3Response::xml(write_acl(&acl, |account| self.identities.canonical_id(account))))
     }
 
     pub(super) async fn get_object_acl(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         self.check_version(request)?;
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
         let info = self.store.object_info(&bucket, &key).await.map_err(|error| subject.error(error))?;
@@ -106,7 +106,7 @@ impl S3Operations {
     }
 
     pub(super) async fn put_bucket_acl(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let owner = self.authorizer.owner(&bucket).to_owned();
         let to_put = self.acl_to_put(request).await?;
         to_put.check_owner(&owner)?;
@@ -125,7 +125,7 @@ impl S3Operations {
     }
 
     pub(super) async fn put_object_acl(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         self.check_version(request)?;
         // A list for nothing is not worth reading.
         let subject = |request: &S3Request, error| {

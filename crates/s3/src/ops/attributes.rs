@@ -18,7 +18,7 @@ const KNOWN: [&str; 5] = ["ETag", "Checksum", "ObjectParts", "StorageClass", "Ob
 
 impl S3Operations {
     pub(super) async fn get_object_attributes(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let wanted = wanted(request)?;
         let wants = |name: &str| wanted.iter().any(|wanted| wanted == name);
         let max_parts = request.headers.parse::<usize>("x-amz-max-parts")?.unwrap_or(MOST_ENTRIES).min(MOST_ENTRIES);

@@ -16,7 +16,7 @@ const MAX_DOCUMENT_LEN: usize = 64 << 10;
 
 impl S3Operations {
     pub(super) async fn put_bucket_encryption(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         if !RequestedChecksums::parse(&request.headers)?.covers_body() {
             return Err(S3Error::missing_body_digest());
         }
@@ -44,7 +44,7 @@ impl S3Operations {
 
     /// Never a 404 for a bucket that exists: what nobody set is SSE-S3, as on S3 since 2023.
     pub(super) async fn get_bucket_encryption(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let encryption = bucket.encryption();
         Ok(S3Response::xml(xml::document("ServerSideEncryptionConfiguration", |xml| {
             xml.element("Rule", |xml| {
@@ -61,7 +61,7 @@ impl S3Operations {
     }
 
     pub(super) async fn delete_bucket_encryption(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         let deleted = self.store.delete_bucket_encryption(bucket.name()).await;
         deleted.map_err(|error| subject.error(error))?;

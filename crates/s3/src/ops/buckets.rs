@@ -124,7 +124,7 @@ impl S3Operations {
     }
 
     pub(super) async fn head_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         Ok(S3Response::new(StatusCode::OK)
             .with(HeaderName::from_static("x-amz-bucket-region"), bucket.region())
             .with(HeaderName::from_static("x-amz-access-point-alias"), "false")
@@ -132,19 +132,19 @@ impl S3Operations {
     }
 
     pub(super) async fn get_bucket_location(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let region = Some(bucket.region()).filter(|region| *region != FIRST_REGION);
         Ok(S3Response::xml(xml::document_with_text("LocationConstraint", region.unwrap_or_default())))
     }
 
     /// No bucket has versioning yet, and S3 says of such a bucket nothing at all.
     pub(super) async fn get_bucket_versioning(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        self.bucket(request).await?;
+        request.bucket()?;
         Ok(S3Response::xml(xml::document("VersioningConfiguration", |_| {})))
     }
 
     pub(super) async fn delete_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         self.store.delete_bucket(bucket.name()).await.map_err(|error| subject.error(error))?;
         Ok(S3Response::new(StatusCode::NO_CONTENT))

@@ -25,7 +25,7 @@ const MOST_PARTS: usize = 10_000;
 
 impl S3Operations {
     pub(super) async fn complete_multipart_upload(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let document = request.body.read_all(MAX_DOCUMENT_LEN).await?;
         let named = parse_complete_multipart_upload(&document)?;
         if named.is_empty() || named.len() > MOST_PARTS {

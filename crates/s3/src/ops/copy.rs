@@ -27,7 +27,7 @@ const MAX_COPY_LEN: u64 = 5 << 30;
 
 impl S3Operations {
     pub(super) async fn copy_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:CopyObject")?;
         let storage_class = parse_storage_class(&request.headers)?;
         let access = self.access_of_new_object(request, &bucket, "s3:CopyObject").await?;

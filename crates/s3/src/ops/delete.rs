@@ -25,7 +25,7 @@ const AT_ONCE: usize = 64;
 
 impl S3Operations {
     pub(super) async fn delete_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let if_match = match WriteCondition::of_delete(&request.headers)? {
             WriteCondition::IfMatch(condition) => Some(etag_match(condition)),
             WriteCondition::Always | WriteCondition::IfAbsent => None,
@@ -47,7 +47,7 @@ impl S3Operations {
     }
 
     pub(super) async fn delete_objects(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         if !RequestedChecksums::parse(&request.headers)?.covers_body() {
             return Err(S3Error::missing_body_digest());
         }

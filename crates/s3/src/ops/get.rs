@@ -51,7 +51,7 @@ impl Read {
 
 impl S3Operations {
     pub(super) async fn get_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let read = Read::parse(request)?;
         self.check_version(request)?;
         let subject = subject(request);
@@ -74,7 +74,7 @@ impl S3Operations {
     }
 
     pub(super) async fn head_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let read = Read::parse(request)?;
         self.check_version(request)?;
         let subject = subject(request);

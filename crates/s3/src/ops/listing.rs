@@ -174,7 +174,7 @@ impl S3Operations {
     }
 
     async fn page(&self, request: &S3Request, list: ListObjects) -> Result<(ObjectPage, Owners<'_>), S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         let page = self.store.list_objects(&bucket, &list).await.map_err(|error| subject.error(error))?;
         Ok((page, self.owners(bucket)))

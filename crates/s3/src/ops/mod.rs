@@ -85,11 +85,6 @@ impl S3Operations {
         Self { store, identities, authorizer, settings }
     }
 
-    /// The bucket that a request was admitted to.
-    async fn bucket(&self, request: &S3Request) -> Result<Bucket, S3Error> {
-        request.admitted.bucket.clone().ok_or_else(S3Error::internal_error)
-    }
-
     /// C-BLOCK: refuses a write that names a customer key, sound or not, to a bucket that blocks them.
     fn check_sse_c_blocked(&self, request: &S3Request, bucket: &Bucket, action: &str) -> Result<(), S3Error> {
         if bucket.sse_c_blocked() && sse::names_customer_key(&request.headers) {

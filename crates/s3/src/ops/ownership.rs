@@ -15,7 +15,7 @@ const MAX_DOCUMENT_LEN: usize = 64 << 10;
 
 impl S3Operations {
     pub(super) async fn put_bucket_ownership_controls(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let document = self.verified_document(request, MAX_DOCUMENT_LEN).await?;
         let ownership = parse_ownership_controls(&document)?;
         let owner = self.authorizer.owner(&bucket).to_owned();
@@ -31,7 +31,7 @@ impl S3Operations {
     }
 
     pub(super) async fn get_bucket_ownership_controls(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let ownership = bucket.ownership();
         let ownership = ownership.ok_or_else(|| S3Error::no_ownership_controls(request.bucket_name()))?;
         Ok(S3Response::xml(xml::document("OwnershipControls", |xml| {
@@ -42,7 +42,7 @@ impl S3Operations {
     }
 
     pub(super) async fn delete_bucket_ownership_controls(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         self.change_bucket(bucket, |_| Ok(BucketAccessChange::Ownership(None))).await?;
         Ok(S3Response::new(StatusCode::NO_CONTENT))
     }

@@ -25,7 +25,7 @@ const MAX_COPY_LEN: u64 = 5 << 30;
 
 impl S3Operations {
     pub(super) async fn upload_part(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let number = required_part_number(request)?;
         if request.body.announced_len().is_none() {
             return Err(S3Error::missing_content_length());
@@ -60,7 +60,7 @@ impl S3Operations {
     }
 
     pub(super) async fn upload_part_copy(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let number = required_part_number(request)?;
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
         let conditions = ReadConditions::of_copy_source(&request.headers)?;

@@ -20,7 +20,7 @@ impl S3Operations {
     /// `x-amz-confirm-remove-self-bucket-access` changes nothing, as on S3: a policy that locks its author out is taken
     /// with and without it, and the root user of the bucket's account can always replace it.
     pub(super) async fn put_bucket_policy(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         self.check_policy_caller(request, &bucket)?;
         let document = self.verified_document(request, MAX_DOCUMENT_LEN).await?;
         let not_json = || S3Error::malformed_policy("Policies must be valid JSON and the first byte must be '{'");
@@ -42,7 +42,7 @@ impl S3Operations {
     }
 
     pub(super) async fn get_bucket_policy(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         self.check_policy_caller(request, &bucket)?;
         let text = bucket.policy().ok_or_else(|| S3Error::no_such_bucket_policy(request.bucket_name()))?;
         let mut response = S3Response::new(StatusCode::OK).with(header::CONTENT_TYPE, "application/json");
@@ -51,14 +51,14 @@ impl S3Operations {
     }
 
     pub(super) async fn delete_bucket_policy(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         self.check_policy_caller(request, &bucket)?;
         self.change_bucket(bucket, |_| Ok(BucketAccessChange::Policy(None))).await?;
         Ok(S3Response::new(StatusCode::NO_CONTENT))
     }
 
     pub(super) async fn get_bucket_policy_status(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let text = bucket.policy().ok_or_else(|| S3Error::no_such_bucket_policy(request.bucket_name()))?;
         let kind = PolicyKind::Bucket { name: bucket.name().as_str() };
         let policy = Policy::parse(text, kind, MAX_POLICY_LEN).map_err(|_| {

@@ -30,7 +30,7 @@ impl S3Operations {
     }
 
     pub(super) async fn put_public_access_block(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let document = self.verified_document(request, MAX_DOCUMENT_LEN).await?;
         let block = parse_public_access_block(&document)?;
         self.change_bucket(bucket, |_| Ok(BucketAccessChange::PublicAccessBlock(Some(block)))).await?;
@@ -38,14 +38,14 @@ impl S3Operations {
     }
 
     pub(super) async fn get_public_access_block(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let block = bucket.public_access_block();
         let block = block.ok_or_else(|| S3Error::no_such_public_access_block(request.bucket_name()))?;
         Ok(S3Response::xml(xml::document(ROOT, |xml| write(block, xml))))
     }
 
     pub(super) async fn delete_public_access_block(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         self.change_bucket(bucket, |_| Ok(BucketAccessChange::PublicAccessBlock(None))).await?;
         Ok(S3Response::new(StatusCode::NO_CONTENT))
     }

@@ -34,7 +34,7 @@ impl S3Operations {
         &self,
         request: &mut S3Request,
     ) -> Result<(StoredObject, RequestEncryption), S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
         let access = self.access_of_new_object(request, &bucket, "s3:PutObject").await?;
         check_len(request.body.announced_len())?;

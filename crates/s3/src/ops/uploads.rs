@@ -20,7 +20,7 @@ use crate::xml::{self, XmlWriter};
 
 impl S3Operations {
     pub(super) async fn create_multipart_upload(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
         let access = self.access_of_new_object(request, &bucket, "s3:PutObject").await?;
         let stored_headers = StoredHeaders::parse(&request.headers)?;
@@ -56,7 +56,7 @@ impl S3Operations {
 
     /// Needs no key, and ignores every encryption header: some clients send all of theirs.
     pub(super) async fn abort_multipart_upload(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let upload_id = upload_id(request)?;
         let subject = upload_subject(request, KeyRole::Part);
         let aborted = self.store.abort_upload(&bucket, &key, upload_id).await;
@@ -65,7 +65,7 @@ impl S3Operations {
     }
 
     pub(super) async fn list_parts(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let (bucket, key) = (self.bucket(request).await?, request.object_key()?);
+        let (bucket, key) = (request.bucket()?, request.object_key()?);
         let upload_id = upload_id(request)?;
         let after = marker(request)?;
         let max = ListQuery::parse(&request.query, "max-parts")?.max;
@@ -108,7 +108,7 @@ impl S3Operations {
     }
 
     pub(super) async fn list_multipart_uploads(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let query = ListQuery::parse(&request.query, "max-uploads")?;
         let key_marker = request.query.get("key-marker").unwrap_or_default();
         let id_marker = request.query.get("upload-id-marker").unwrap_or_default();
