@@ -17,7 +17,7 @@ const MAX_DOCUMENT_LEN: usize = 256 << 10;
 
 impl S3Operations {
     pub(super) async fn put_bucket_logging(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let document = self.verified_document(request, MAX_DOCUMENT_LEN).await?;
         let logging = match parse_bucket_logging_status(&document)? {
             None => None,
@@ -30,7 +30,7 @@ impl S3Operations {
     }
 
     pub(super) async fn get_bucket_logging(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = self.bucket(request).await?;
+        let bucket = request.bucket()?;
         let canonical_id = |account: &str| self.identities.canonical_id(account);
         Ok(S3Response::xml(write_bucket_logging_status(bucket.logging(), canonical_id)))
     }
