@@ -164,6 +164,14 @@ fn arns_are_compared_part_by_part() {
 }
 
 #[test]
+fn what_is_no_arn_is_none_of_them() {
+    for request in ["", "arn", "arn:aws", "arn:aws:iam::111122223333", "ann"] {
+        check("ArnLike", &json!("arn:aws:iam::111122223333:*"), request, false);
+        check("ArnNotLike", &json!("arn:aws:iam::111122223333:*"), request, true);
+    }
+}
+
+#[test]
 fn an_absent_key_fulfils_the_negated_operators_only() {
     let absent = Context::new();
     for (operator, value) in [

@@ -23,6 +23,7 @@ fn a_denial_wins_wherever_it_is() {
 fn root_is_denied_like_anybody() {
     Ask::of(Caller::root(OURS)).bucket(&no(EVERYONE, "Principal")).is_denied(PolicyType::Resource);
     Ask::of(Caller::root(OURS)).bucket(&no(ANN, "Principal")).is_allowed();
+    Ask::of(Caller::root(OURS)).identity(NO_READ).is_denied(PolicyType::Identity);
 }
 
 #[test]
