@@ -78,6 +78,11 @@ impl<'a> Change<'a> {
         &self.view
     }
 
+    /// The account's own record as it was before the change.
+    pub(crate) async fn account(&self) -> Result<AccountRecord, ApiError> {
+        self.view.iam.account(&self.view.account).await?.ok_or_else(ApiError::service_failure)
+    }
+
     /// An entity as it was before the change.
     pub(crate) async fn get<T: Entity>(&self, name: &str) -> Result<Option<T>, ApiError> {
         self.view.get(name).await

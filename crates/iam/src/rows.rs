@@ -1,7 +1,7 @@
 //! The keys of the rows, and which record is where.
 //!
 //! ```text
-//! identity row = 'a' account | 'c' canonical ID | 'e' e-mail | 's' account | kind account lower-case-name
+//! identity row = 'a' account | 'c' canonical ID | 'e' e-mail | 'n' alias | 's' account | kind account lower-case-name
 //! ```
 
 use minicbor::{Decode, Encode};
@@ -61,6 +61,11 @@ pub(crate) fn canonical_id(id: &str) -> Vec<u8> {
 /// The row that finds an account by its e-mail address.
 pub(crate) fn email(email: &str) -> Vec<u8> {
     [b"e", email.to_lowercase().as_bytes()].concat()
+}
+
+/// The row that finds an account by its alias.
+pub(crate) fn alias(alias: &str) -> Vec<u8> {
+    [b"n", alias.as_bytes()].concat()
 }
 
 /// The row of the stamp of an account.

@@ -59,6 +59,11 @@ impl Xml {
         })
     }
 
+    /// Writes an element around a piece that is there already.
+    pub(crate) fn nested(&mut self, name: &str, inside: Self) -> &mut Self {
+        self.element(name, |xml| xml.0.push_str(&inside.0))
+    }
+
     /// The text.
     pub(crate) fn into_string(self) -> String {
         self.0

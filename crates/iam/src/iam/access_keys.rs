@@ -11,7 +11,7 @@ use crate::records::AccessKeyRecord;
 use crate::xml::Xml;
 
 /// The most access keys that a user has.
-const MOST: usize = 2;
+pub(super) const MOST: usize = 2;
 
 pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let account = request.account()?;

@@ -13,7 +13,7 @@ use crate::xml::Xml;
 use crate::{arn, predefined};
 
 /// The most managed policies of a user, group or role.
-const MOST: usize = 10;
+pub(super) const MOST: usize = 10;
 
 pub(super) async fn attach<T: Holder>(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let arn = policies::arn_of(request)?;

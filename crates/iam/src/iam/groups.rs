@@ -14,7 +14,7 @@ use crate::xml::Xml;
 /// The longest name of a group.
 const MAX_NAME_LEN: usize = 128;
 /// The most groups of an account.
-const MOST: usize = 300;
+pub(super) const MOST: usize = 300;
 
 pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let account = request.account()?;

@@ -9,7 +9,7 @@ use crate::records::{GroupRecord, UserRecord};
 /// The longest name of a user.
 const MAX_NAME_LEN: usize = 128;
 /// The most groups that a user is in.
-const MOST: usize = 10;
+pub(super) const MOST: usize = 10;
 
 /// Puts a user into a group, which the permission is about. One that is there stays there.
 pub(super) async fn add(request: &ApiRequest<'_>) -> Result<String, ApiError> {

@@ -22,9 +22,9 @@ const MAX_NAME_LEN: usize = 128;
 /// The longest description, in characters.
 const MAX_DESCRIPTION_LEN: usize = 1000;
 /// The most characters of a document, without white space.
-const MAX_LEN: usize = 6144;
+pub(super) const MAX_LEN: usize = 6144;
 /// The most policies of an account.
-const MOST: usize = 1500;
+pub(super) const MOST: usize = 1500;
 
 /// A policy that is there: AWS's, or the account's own.
 pub(super) enum Managed {
@@ -289,7 +289,7 @@ fn description(params: &Params) -> Result<&str, ApiError> {
 }
 
 /// A policy as answers describe it.
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     arn: String,
     name: &'a str,
     id: &'a str,
@@ -302,7 +302,7 @@ struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(account: &str, policy: &'a Managed) -> Self {
+    pub(super) fn of(account: &str, policy: &'a Managed) -> Self {
         match policy {
             Managed::Own(policy) => Self::own(account, policy),
             Managed::Predefined(policy) => Self::predefined(policy),
@@ -338,7 +338,7 @@ impl<'a> Shown<'a> {
     }
 
     /// Lists leave out description and tags.
-    fn write(&self, xml: &mut Xml, counts: &UseCounts, whole: bool) {
+    pub(super) fn write(&self, xml: &mut Xml, counts: &UseCounts, whole: bool) {
         xml.text("PolicyName", self.name)
             .text("PolicyId", self.id)
             .text("Arn", &self.arn)

@@ -10,7 +10,7 @@ use crate::records::{ManagedPolicyRecord, PolicyVersionRecord};
 use crate::xml::Xml;
 
 /// The most versions of a policy.
-const MOST: usize = 5;
+pub(super) const MOST: usize = 5;
 
 pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let arn = policies::arn_of(request)?;
@@ -90,7 +90,7 @@ pub(super) async fn delete(request: &ApiRequest<'_>) -> Result<String, ApiError>
 }
 
 /// A version as answers describe it.
-struct Version<'a> {
+pub(super) struct Version<'a> {
     number: u32,
     is_default: bool,
     created_ms: u64,
@@ -103,7 +103,7 @@ impl Version<'_> {
         format!("v{}", self.number)
     }
 
-    fn write(&self, xml: &mut Xml) {
+    pub(super) fn write(&self, xml: &mut Xml) {
         if let Some(document) = self.document {
             xml.text("Document", &document::encoded(document));
         }
@@ -114,7 +114,7 @@ impl Version<'_> {
 }
 
 /// The versions of a policy, the oldest first. Of a predefined one there is only the default.
-fn versions<'a>(policy: &'a Managed) -> Vec<Version<'a>> {
+pub(super) fn versions<'a>(policy: &'a Managed) -> Vec<Version<'a>> {
     match policy {
         Managed::Own(policy) => {
             let shown = |version: &'a PolicyVersionRecord| Version {

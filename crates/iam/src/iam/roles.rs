@@ -20,7 +20,7 @@ const MAX_NAME_LEN: usize = 64;
 /// The longest description, in characters.
 const MAX_DESCRIPTION_LEN: usize = 1000;
 /// The most roles of an account.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 /// How long a session may be when nobody says, in seconds; it is also the least.
 const HOUR_S: u32 = 3600;
 /// The longest session that a role may allow, in seconds.
@@ -180,7 +180,7 @@ fn description(params: &Params) -> Result<Option<&str>, ApiError> {
 }
 
 /// Writes a role. Lists leave out boundary and tags.
-fn write(xml: &mut Xml, account: &str, role: &RoleRecord, trust_policy: &str, whole: bool) {
+pub(super) fn write(xml: &mut Xml, account: &str, role: &RoleRecord, trust_policy: &str, whole: bool) {
     xml.text("Path", &role.path)
         .text("RoleName", &role.name)
         .text("RoleId", &role.id)

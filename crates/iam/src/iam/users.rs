@@ -15,7 +15,7 @@ use crate::xml::Xml;
 /// The longest name of a user.
 pub(super) const MAX_NAME_LEN: usize = 64;
 /// The most users of an account.
-const MOST: usize = 5000;
+pub(super) const MOST: usize = 5000;
 
 pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let account = request.account()?;
