@@ -55,5 +55,5 @@ pub use caller::Caller;
 pub use context::Context;
 pub use evaluate::{Decision, Denial, PolicyType, Question, evaluate};
 pub use policy::{Policy, PolicyError, PolicyKind};
-pub use principal::{Principal, account_of_arn};
+pub use principal::{NamedPrincipal, Principal, account_of_arn};
 pub use s3_actions::{S3_ACTIONS, S3Action, S3Resource};

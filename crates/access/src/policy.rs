@@ -1,6 +1,6 @@
 //! Policy documents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::document;
 use crate::principals::PrincipalName;
@@ -67,7 +67,7 @@ impl Policy {
     /// A document with other names for some of the principals of the type `AWS` in it: `names` has the new ones, by the
     /// old ones. A document that names none of them stays as it is.
     #[must_use]
-    pub fn rename_principals(document: &str, names: &HashMap<String, String>) -> String {
+    pub fn rename_principals(document: &str, names: &BTreeMap<String, String>) -> String {
         document::rename_principals(document, names)
     }
 
@@ -97,7 +97,7 @@ impl Policy {
 
     /// Says which users, roles and sessions of roles the ARNs in the document stand for: `ids` has their unique IDs, by
     /// ARN; that of a session is `ROLE_ID:SESSION`. Another of the same ARN is somebody else then.
-    pub fn resolve_principals(&mut self, ids: &HashMap<String, String>) {
+    pub fn resolve_principals(&mut self, ids: &BTreeMap<String, String>) {
         for name in self.principals_mut() {
             if let PrincipalName::Arn(arn) = name
                 && let Some(id) = ids.get(arn)

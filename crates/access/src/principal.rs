@@ -97,6 +97,16 @@ impl Principal {
     }
 }
 
+/// A principal that a policy names, once it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedPrincipal {
+    /// An account, or its root user: its number says it all.
+    Account,
+    /// A user or role by its unique ID, or a session of a role by `ROLE_ID:SESSION`: see
+    /// [`Policy::resolve_principals`](crate::Policy::resolve_principals).
+    Unique(String),
+}
+
 /// The account in an ARN of IAM or STS; `None` if there is none.
 #[must_use]
 pub fn account_of_arn(arn: &str) -> Option<&str> {

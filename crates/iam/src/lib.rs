@@ -37,5 +37,4 @@ mod xml;
 pub use api::{ApiAnswer, ApiConnection, is_api_request};
 pub use error::ApiError;
 pub use identify::{Credential, Identified};
-pub use principals::NamedPrincipal;
 pub use settings::{Iam, IamSettings};

@@ -1,21 +1,14 @@
 //! Whom policies name. An ARN in the policy of a bucket or a role stands for who had it when the policy was put: who gets
 //! the same name later is somebody else.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+
+use coffer_access::{NamedPrincipal, account_of_arn};
 
 use crate::arn;
 use crate::error::ApiError;
 use crate::records::{RoleRecord, UserRecord};
 use crate::settings::Iam;
-
-/// A principal that a policy names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NamedPrincipal {
-    /// An account, or its root user: its number says it all.
-    Account,
-    /// A user or role by its unique ID, or a session of a role by `ROLE_ID:SESSION`.
-    Unique(String),
-}
 
 impl Iam {
     /// Finds a principal by the number of an account, or the ARN of its root, of a user, a role or a session of a role;
@@ -24,7 +17,7 @@ impl Iam {
     /// # Errors
     /// When the store fails.
     pub async fn principal(&self, name: &str) -> Result<Option<NamedPrincipal>, ApiError> {
-        let Some(account) = coffer_access::account_of_arn(name) else {
+        let Some(account) = account_of_arn(name) else {
             return Ok(self.account(name).await?.map(|_| NamedPrincipal::Account));
         };
         if self.account(account).await?.is_none() {
@@ -54,8 +47,8 @@ impl Iam {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn changed_names(&self, ids: &HashMap<String, String>) -> Result<HashMap<String, String>, ApiError> {
-        let mut changed = HashMap::new();
+    pub async fn changed_names(&self, ids: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
+        let mut changed = BTreeMap::new();
         for (arn, id) in ids {
             if self.principal(arn).await? == Some(NamedPrincipal::Unique(id.clone())) {
                 continue;

@@ -3,6 +3,8 @@
 //! A field is never renumbered; a new one is optional. `docs/spec/records.md` is the reference. Times are milliseconds
 //! since 1970. Paths start and end with `/`.
 
+use std::collections::BTreeMap;
+
 use minicbor::{Decode, Encode};
 use zeroize::Zeroize as _;
 
@@ -135,20 +137,9 @@ pub(crate) struct RoleRecord {
     pub(crate) description: String,
     #[n(9)]
     pub(crate) max_session_s: u32,
-    /// Whom the trust policy names by ARN.
+    /// The unique IDs of whom the trust policy names by ARN, by ARN; `ROLE_ID:SESSION` of a session.
     #[n(10)]
-    pub(crate) trusted: Option<Vec<PrincipalIdRecord>>,
-}
-
-/// Whom an ARN in a policy stood for when the policy was put.
-#[derive(Encode, Decode, Clone, PartialEq)]
-#[cbor(map)]
-pub(crate) struct PrincipalIdRecord {
-    #[n(0)]
-    pub(crate) arn: String,
-    /// The unique ID of a user or role; `ROLE_ID:SESSION` of a session.
-    #[n(1)]
-    pub(crate) id: String,
+    pub(crate) trusted: BTreeMap<String, String>,
 }
 
 /// The policies of a user, group or role.

@@ -1,41 +1,36 @@
 //! Trust policies: who may become a role.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use coffer_access::{Policy, PolicyKind};
+use coffer_access::{NamedPrincipal, Policy, PolicyKind};
 
 use crate::account::View;
 use crate::arn;
 use crate::caller::MAX_DOCUMENT_LEN;
 use crate::error::ApiError;
 use crate::iam::document;
-use crate::principals::NamedPrincipal;
-use crate::records::{OidcProviderRecord, PrincipalIdRecord, RoleRecord};
+use crate::records::{OidcProviderRecord, RoleRecord};
 use crate::settings::Iam;
 
 /// The most characters of a trust policy, without white space.
 const MAX_LEN: usize = 2048;
 
 impl Iam {
-    /// Reads a new trust policy. Returns whom it names by ARN.
+    /// Reads a new trust policy. Returns the unique IDs of whom it names by ARN, by ARN.
     ///
     /// # Errors
     /// `LimitExceeded`; `MalformedPolicyDocument`, also when it names somebody who is not there.
-    pub(crate) async fn read_trust_policy(&self, text: &str) -> Result<Vec<PrincipalIdRecord>, ApiError> {
+    pub(crate) async fn read_trust_policy(&self, text: &str) -> Result<BTreeMap<String, String>, ApiError> {
         if Policy::len_of(text) > MAX_LEN {
             return Err(ApiError::limit_exceeded(format!("Cannot exceed quota for ACLSizePerRole: {MAX_LEN}")));
         }
         let policy = document::parse(text, PolicyKind::Trust)?;
-        let mut trusted: Vec<PrincipalIdRecord> = Vec::new();
+        let mut trusted = BTreeMap::new();
         for arn in policy.named_principals() {
             match self.principal(&arn).await? {
                 None => return Err(invalid_principal("AWS", &arn)),
                 Some(NamedPrincipal::Account) => {}
-                Some(NamedPrincipal::Unique(id)) => {
-                    if trusted.iter().all(|known| known.arn != arn) {
-                        trusted.push(PrincipalIdRecord { arn, id });
-                    }
-                }
+                Some(NamedPrincipal::Unique(id)) => drop(trusted.insert(arn, id)),
             }
         }
         for provider in policy.identity_providers() {
@@ -49,7 +44,7 @@ impl Iam {
     /// The trust policy of a role as it is shown. Who has been renamed since it was put goes by their new name, who is
     /// gone by their unique ID.
     pub(crate) async fn shown_trust_policy(&self, role: &RoleRecord) -> Result<String, ApiError> {
-        let changed = self.changed_names(&trusted_ids(role)).await?;
+        let changed = self.changed_names(&role.trusted).await?;
         if changed.is_empty() {
             return Ok(role.trust_policy.clone());
         }
@@ -69,14 +64,9 @@ impl View<'_> {
             tracing::error!(%error, "a trust policy that was accepted once is not valid");
             ApiError::service_failure()
         })?;
-        policy.resolve_principals(&trusted_ids(role));
+        policy.resolve_principals(&role.trusted);
         Ok(policy)
     }
-}
-
-/// The unique IDs of whom a trust policy names by ARN, by ARN.
-fn trusted_ids(role: &RoleRecord) -> HashMap<String, String> {
-    role.trusted.iter().flatten().map(|known| (known.arn.clone(), known.id.clone())).collect()
 }
 
 fn invalid_principal(kind: &str, name: &str) -> ApiError {

@@ -1,9 +1,10 @@
 //! Who sent a request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use coffer_access::Caller;
+use coffer_access::{Caller, NamedPrincipal};
 use coffer_crypto::random_array;
 use coffer_sigv4::{
     AuthError, AuthKind, ChunkChain, CredentialFault, HeaderFault, ParsedAuth, PayloadHash, QueryFault, RequestParts,
@@ -44,12 +45,19 @@ pub trait Identities: Send + Sync {
     /// As [`Identities::identify`].
     async fn account_of_email(&self, email: &str) -> Result<Option<String>, S3Error>;
 
-    /// Whether a principal that a policy names is there: an ARN of an account's root, a user, a role or a session of a
-    /// role, or the number of an account.
+    /// Finds a principal that a policy names: by the ARN of an account's root, a user, a role or a session of a role, or
+    /// the number of an account; `None` if it is not there.
     ///
     /// # Errors
     /// As [`Identities::identify`].
-    async fn principal_exists(&self, principal: &str) -> Result<bool, S3Error>;
+    async fn principal(&self, name: &str) -> Result<Option<NamedPrincipal>, S3Error>;
+
+    /// The names under which a policy shows the principals whose ARNs have changed since it was put: the new ARN of who
+    /// has been renamed, the unique ID of who is gone. `ids` has the unique IDs, by ARN, and so has the answer the names.
+    ///
+    /// # Errors
+    /// As [`Identities::identify`].
+    async fn changed_names(&self, ids: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, S3Error>;
 }
 
 /// What an access key and a session token are good for.

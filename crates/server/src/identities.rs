@@ -1,8 +1,10 @@
 //! Who there is, as S3 asks for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use coffer_access::NamedPrincipal;
 use coffer_iam::{ApiError, Iam};
 use coffer_s3::auth::{Identified, Identities, Identity};
 use coffer_s3::error::S3Error;
@@ -55,8 +57,12 @@ impl Identities for IamIdentities {
         self.iam.account_of_email(email).await.map_err(unavailable)
     }
 
-    async fn principal_exists(&self, principal: &str) -> Result<bool, S3Error> {
-        Ok(self.iam.principal(principal).await.map_err(unavailable)?.is_some())
+    async fn principal(&self, name: &str) -> Result<Option<NamedPrincipal>, S3Error> {
+        self.iam.principal(name).await.map_err(unavailable)
+    }
+
+    async fn changed_names(&self, ids: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, S3Error> {
+        self.iam.changed_names(ids).await.map_err(unavailable)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who may do what, as far as a bucket or an object says so itself: policy, Block Public Access, object ownership,
 //! access control lists. The store keeps it; what it means is decided above.
 
+use std::collections::BTreeMap;
+
 use coffer_access::Grant;
 use coffer_meta::Commit;
 
@@ -86,11 +88,21 @@ pub struct ObjectAccess {
     pub grants: Option<Vec<Grant>>,
 }
 
+/// The policy of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketPolicy {
+    /// The document, as it was sent.
+    pub document: String,
+    /// The unique IDs of the users, roles and sessions that the document names by ARN, by ARN: another one of the same
+    /// name is somebody else.
+    pub principals: BTreeMap<String, String>,
+}
+
 /// A change of who may do what with a bucket. `None` deletes the setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketAccessChange {
-    /// The policy, as it was sent.
-    Policy(Option<String>),
+    /// The policy.
+    Policy(Option<BucketPolicy>),
     /// Block Public Access.
     PublicAccessBlock(Option<PublicAccessBlock>),
     /// Object ownership.
@@ -119,7 +131,8 @@ impl Store {
     ) -> Result<BucketChanged, StoreError> {
         let committed = self.replace_bucket(bucket, |record| match change {
             BucketAccessChange::Policy(policy) => {
-                record.policy = policy.as_deref().map(|text| PolicyText(text.into()));
+                record.policy = policy.as_ref().map(|policy| PolicyText(policy.document.as_str().into()));
+                record.policy_principals = policy.as_ref().map(|policy| policy.principals.clone());
             }
             BucketAccessChange::PublicAccessBlock(block) => record.public_access_block = block.map(Into::into),
             BucketAccessChange::Ownership(ownership) => record.ownership = Some((*ownership).into()),

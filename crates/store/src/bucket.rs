@@ -1,5 +1,6 @@
 //! Buckets.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,10 +111,16 @@ impl Bucket {
         self.0.record.sse_c_blocked
     }
 
-    /// The bucket policy as it was sent. As long as the text is the same, so is the allocation.
+    /// The bucket policy as it was sent. As long as it is the same and names the same principals, so is the allocation.
     #[must_use]
     pub fn policy(&self) -> Option<&Arc<str>> {
         self.0.record.policy.as_ref().map(|policy| &policy.0)
+    }
+
+    /// The unique IDs of the users, roles and sessions that the bucket policy names by ARN, by ARN.
+    #[must_use]
+    pub fn policy_principals(&self) -> Option<&BTreeMap<String, String>> {
+        self.0.record.policy_principals.as_ref()
     }
 
     /// Block Public Access of the bucket alone, if it is set.
@@ -183,6 +190,7 @@ impl Store {
             deletion: Deletion::No,
             owner: Some(new.owner.clone()),
             policy: None,
+            policy_principals: None,
             public_access_block: new.public_access_block.map(Into::into),
             ownership: Some(Some(new.ownership).into()),
             acl: new.acl.as_deref().map(grant_records),
@@ -243,7 +251,9 @@ impl Store {
             return Ok(bucket.clone());
         }
         let mut record: BucketRecord = self.open_system(Table::Bucket, &tables::bucket(name.as_str()), &row)?;
-        if let Some(known) = cached.as_ref().filter(|bucket| bucket.0.record.policy == record.policy) {
+        let is_same_policy =
+            |known: &BucketRecord| known.policy == record.policy && known.policy_principals == record.policy_principals;
+        if let Some(known) = cached.as_ref().filter(|bucket| is_same_policy(&bucket.0.record)) {
             record.policy.clone_from(&known.0.record.policy);
         }
         let acl = record.acl.as_deref().map(grants).transpose()?;

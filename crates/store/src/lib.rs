@@ -35,7 +35,7 @@ mod tables;
 mod turns;
 mod upload;
 
-pub use access::{BucketAccessChange, BucketChanged, ObjectAccess, ObjectOwnership, PublicAccessBlock};
+pub use access::{BucketAccessChange, BucketChanged, BucketPolicy, ObjectAccess, ObjectOwnership, PublicAccessBlock};
 pub use body::{Body, ExpectedDigests, FullBody, WantedDigests};
 pub use bootstrap::{Bootstrap, BootstrapError};
 pub use bucket::{Bucket, BucketEncryption, BucketEncryptionChange, NewBucket};

@@ -2,6 +2,8 @@
 //!
 //! A field is never renumbered; a new one is optional. `docs/spec/records.md` is the reference.
 
+use std::collections::BTreeMap;
+
 use coffer_blob::BlobId;
 use minicbor::{Decode, Encode};
 
@@ -56,6 +58,9 @@ pub(crate) struct BucketRecord {
     /// Where the log of requests goes; absent: nowhere.
     #[n(12)]
     pub(crate) logging: Option<LoggingRecord>,
+    /// The unique IDs of whom the bucket policy names by ARN, by ARN; absent: none.
+    #[n(13)]
+    pub(crate) policy_principals: Option<BTreeMap<String, String>>,
 }
 
 /// How far the deletion of a bucket has come.
@@ -326,6 +331,7 @@ mod tests {
             deletion: Deletion::Decided,
             owner: None,
             policy: None,
+            policy_principals: None,
             public_access_block: None,
             ownership: None,
             acl: None,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use coffer_access::{AclPermission, Grant, Grantee};
 use coffer_store::{
-    BucketAccessChange, BucketChanged, BucketName, Encryption, NewBucket, ObjectAccess, ObjectOwnership,
+    BucketAccessChange, BucketChanged, BucketName, BucketPolicy, Encryption, NewBucket, ObjectAccess, ObjectOwnership,
     PublicAccessBlock, StoreError,
 };
 use common::{World, customer_key, key, plain_put, plain_upload};
@@ -48,16 +48,23 @@ async fn a_bucket_has_what_it_was_made_with() {
     assert!(bucket.policy().is_none());
 }
 
+/// A policy that names one ARN, of whom with this ID; none if there is no ID.
+fn policy(document: &str, id: &str) -> BucketAccessChange {
+    let principals = [("arn".to_owned(), id.to_owned())].into_iter().filter(|(_, id)| !id.is_empty()).collect();
+    BucketAccessChange::Policy(Some(BucketPolicy { document: document.to_owned(), principals }))
+}
+
 #[tokio::test]
 async fn settings_of_a_bucket_read_back_and_go() {
     let world = World::new().await;
     let block = PublicAccessBlock { ignore_public_acls: true, ..PublicAccessBlock::default() };
-    world.change(BucketAccessChange::Policy(Some("{ }".to_owned()))).await;
+    world.change(policy("{ }", "AIDA1")).await;
     world.change(BucketAccessChange::PublicAccessBlock(Some(block))).await;
     world.change(BucketAccessChange::Ownership(Some(ObjectOwnership::BucketOwnerPreferred))).await;
     world.change(BucketAccessChange::Acl(Some(public_read()))).await;
     let bucket = world.restarted().bucket(world.bucket.name()).await.unwrap();
     assert_eq!(bucket.policy().map(|text| &**text), Some("{ }"));
+    assert_eq!(bucket.policy_principals(), Some(&[("arn".to_owned(), "AIDA1".to_owned())].into()));
     assert_eq!(bucket.public_access_block(), Some(block));
     assert_eq!(bucket.ownership(), Some(ObjectOwnership::BucketOwnerPreferred));
     assert_eq!(bucket.acl(), Some(public_read().as_slice()));
@@ -66,21 +73,30 @@ async fn settings_of_a_bucket_read_back_and_go() {
     world.change(BucketAccessChange::Ownership(None)).await;
     world.change(BucketAccessChange::Acl(None)).await;
     let bucket = world.restarted().bucket(world.bucket.name()).await.unwrap();
-    assert!(bucket.policy().is_none() && bucket.public_access_block().is_none());
+    assert!(
+        bucket.policy().is_none() && bucket.policy_principals().is_none() && bucket.public_access_block().is_none()
+    );
     assert!(bucket.ownership().is_none() && bucket.acls_enabled() && bucket.acl().is_none());
 }
 
 #[tokio::test]
 async fn the_same_policy_is_the_same_allocation() {
     let world = World::new().await;
-    world.change(BucketAccessChange::Policy(Some("{}".to_owned()))).await;
+    world.change(policy("{}", "")).await;
     let first = world.store.bucket(world.bucket.name()).await.unwrap();
     world.change(BucketAccessChange::Ownership(None)).await;
     let second = world.store.bucket(world.bucket.name()).await.unwrap();
     assert!(Arc::ptr_eq(first.policy().unwrap(), second.policy().unwrap()));
-    world.change(BucketAccessChange::Policy(Some("{ }".to_owned()))).await;
+    world.change(policy("{ }", "")).await;
     let third = world.store.bucket(world.bucket.name()).await.unwrap();
     assert!(!Arc::ptr_eq(first.policy().unwrap(), third.policy().unwrap()));
+    // The same words about somebody else are another policy.
+    world.change(policy("{ }", "AIDA1")).await;
+    let fourth = world.store.bucket(world.bucket.name()).await.unwrap();
+    world.change(policy("{ }", "AIDA2")).await;
+    let fifth = world.store.bucket(world.bucket.name()).await.unwrap();
+    assert!(!Arc::ptr_eq(third.policy().unwrap(), fourth.policy().unwrap()));
+    assert!(!Arc::ptr_eq(fourth.policy().unwrap(), fifth.policy().unwrap()));
 }
 
 #[tokio::test]
@@ -100,7 +116,7 @@ async fn a_change_does_not_reach_another_bucket_of_the_same_name() {
     let world = World::new().await;
     world.store.delete_bucket(world.bucket.name()).await.unwrap();
     world.store.create_bucket(world.bucket.name(), &NewBucket::default()).await.unwrap();
-    let change = BucketAccessChange::Policy(Some("{}".to_owned()));
+    let change = policy("{}", "");
     let refused = world.store.change_bucket_access(&world.bucket, &change).await;
     assert!(matches!(refused, Err(StoreError::NoSuchBucket)));
     assert!(world.store.bucket(world.bucket.name()).await.unwrap().policy().is_none());

@@ -1,13 +1,13 @@
 //! Documents in which principals go by another name.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::json::Json;
 
 /// A document with other names for some of its principals: `names` has the new ones, by the old ones. It is as it was
 /// if it names none of them, and without white space otherwise.
-pub(crate) fn rename_principals(document: &str, names: &HashMap<String, String>) -> String {
+pub(crate) fn rename_principals(document: &str, names: &BTreeMap<String, String>) -> String {
     let Ok(mut json) = Json::parse(document) else { return document.to_owned() };
     if !rename_in_statements(&mut json, names) {
         return document.to_owned();
@@ -18,7 +18,7 @@ pub(crate) fn rename_principals(document: &str, names: &HashMap<String, String>)
 }
 
 /// Whether there was something to rename.
-fn rename_in_statements(document: &mut Json, names: &HashMap<String, String>) -> bool {
+fn rename_in_statements(document: &mut Json, names: &BTreeMap<String, String>) -> bool {
     let mut is_renamed = false;
     for statements in members(document, |name| name == "Statement") {
         let statements = match statements {
@@ -36,7 +36,7 @@ fn rename_in_statements(document: &mut Json, names: &HashMap<String, String>) ->
     is_renamed
 }
 
-fn rename(value: &mut Json, names: &HashMap<String, String>) -> bool {
+fn rename(value: &mut Json, names: &BTreeMap<String, String>) -> bool {
     match value {
         Json::Text(text) => match names.get(text) {
             Some(name) => {

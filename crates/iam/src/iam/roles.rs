@@ -59,7 +59,7 @@ pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError>
         trust_policy: trust_policy.to_owned(),
         description: description.to_owned(),
         max_session_s,
-        trusted: Some(trusted),
+        trusted,
     };
     change.put(&role);
     change.commit().await?;
@@ -111,7 +111,7 @@ pub(super) async fn update_trust_policy(request: &ApiRequest<'_>) -> Result<Stri
     let trust_policy = document::text(&request.params, "PolicyDocument")?;
     let mut change = request.iam.change(request.account()?).await?;
     let mut role = named::<RoleRecord>(request, change.view(), |_, _| {}).await?;
-    role.trusted = Some(request.iam.read_trust_policy(trust_policy).await?);
+    role.trusted = request.iam.read_trust_policy(trust_policy).await?;
     role.trust_policy = trust_policy.to_owned();
     change.put(&role);
     change.commit().await?;

@@ -1,5 +1,7 @@
 //! CreateAccount, DescribeCreateAccountStatus, ListCreateAccountStatus.
 
+use std::collections::BTreeMap;
+
 use coffer_store::RowTable;
 use serde_json::{Value, json};
 
@@ -129,7 +131,7 @@ fn access_role(request: &ApiRequest<'_>, name: &str) -> RoleRecord {
         trust_policy: trust_policy.to_string(),
         description: String::new(),
         max_session_s: 3600,
-        trusted: None,
+        trusted: BTreeMap::new(),
     }
 }
 

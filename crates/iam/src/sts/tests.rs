@@ -1,5 +1,7 @@
 //! Sessions: who gets one, what it is good for, and when it ends.
 
+use std::collections::BTreeMap;
+
 use crate::arn;
 use crate::ids::{IdKind, unique_id};
 use crate::records::{AccountRecord, AttachedRecord, InlinePolicyRecord, RoleRecord, TagRecord, UserRecord};
@@ -35,7 +37,7 @@ async fn make_role(world: &World, account: &str, name: &str, trust_policy: Strin
         trust_policy,
         description: String::new(),
         max_session_s: 7200,
-        trusted: None,
+        trusted: BTreeMap::new(),
     });
     change.commit().await.unwrap();
     arn::role(account, "/team/", name)

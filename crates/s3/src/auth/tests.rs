@@ -54,8 +54,12 @@ impl Identities for One {
         Ok(None)
     }
 
-    async fn principal_exists(&self, principal: &str) -> Result<bool, S3Error> {
-        Ok(principal.contains("123456789012"))
+    async fn principal(&self, name: &str) -> Result<Option<NamedPrincipal>, S3Error> {
+        Ok(name.contains("123456789012").then_some(NamedPrincipal::Account))
+    }
+
+    async fn changed_names(&self, _: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, S3Error> {
+        Ok(BTreeMap::new())
     }
 }
 

@@ -65,6 +65,9 @@ impl Authorizer {
             }
         }
         policy.resolve_canonical_users(&accounts);
+        if let Some(ids) = bucket.policy_principals() {
+            policy.resolve_principals(ids);
+        }
         let policy = Arc::new(policy);
         self.policies.keep(name, Parsed { text: Arc::clone(text), policy: Arc::clone(&policy) });
         Ok(Some(policy))

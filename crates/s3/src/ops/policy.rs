@@ -1,8 +1,10 @@
 //! PutBucketPolicy, GetBucketPolicy, DeleteBucketPolicy, GetBucketPolicyStatus.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use coffer_access::{Policy, PolicyKind};
-use coffer_store::{Bucket, BucketAccessChange};
+use coffer_access::{NamedPrincipal, Policy, PolicyKind};
+use coffer_store::{Bucket, BucketAccessChange, BucketPolicy};
 use http::{StatusCode, header};
 
 use super::S3Operations;
@@ -27,7 +29,7 @@ impl S3Operations {
         let text = std::str::from_utf8(&document).map_err(|_| not_json())?;
         let kind = PolicyKind::Bucket { name: bucket.name().as_str() };
         let policy = Policy::parse(text, kind, MAX_POLICY_LEN).map_err(|error| S3Error::malformed_policy(error.0))?;
-        self.check_principals(&policy).await?;
+        let kept = BucketPolicy { document: text.to_owned(), principals: self.principals(&policy).await? };
         let block = self.account_block(self.authorizer.owner(&bucket)).await?;
         let resource = format!("arn:aws:s3:::{}", bucket.name().as_str());
         let change = self.change_bucket(bucket, |bucket| {
@@ -35,7 +37,7 @@ impl S3Operations {
             if block.block_public_policy && policy.is_public() {
                 return Err(S3Error::public_policy_blocked(request.principal.arn(), &resource));
             }
-            Ok(BucketAccessChange::Policy(Some(text.to_owned())))
+            Ok(BucketAccessChange::Policy(Some(kept.clone())))
         });
         change.await?;
         Ok(S3Response::new(StatusCode::NO_CONTENT))
@@ -45,8 +47,12 @@ impl S3Operations {
         let bucket = request.bucket()?;
         self.check_policy_caller(request, &bucket)?;
         let text = bucket.policy().ok_or_else(|| S3Error::no_such_bucket_policy(request.bucket_name()))?;
+        let changed = match bucket.policy_principals() {
+            Some(ids) => self.identities.changed_names(ids).await?,
+            None => BTreeMap::new(),
+        };
         let mut response = S3Response::new(StatusCode::OK).with(header::CONTENT_TYPE, "application/json");
-        response.body = ResponseBody::Full(Bytes::copy_from_slice(text.as_bytes()));
+        response.body = ResponseBody::Full(Bytes::from(Policy::rename_principals(text, &changed)));
         Ok(response)
     }
 
@@ -78,13 +84,16 @@ impl S3Operations {
         Err(S3Error::method_not_allowed(request.method.as_str(), "BUCKETPOLICY", "GET, PUT, DELETE".into()))
     }
 
-    /// Refuses a policy that names somebody who is not there.
-    async fn check_principals(&self, policy: &Policy) -> Result<(), S3Error> {
+    /// The unique IDs of whom a policy names by ARN, by ARN. A policy that names somebody who is not there is refused.
+    async fn principals(&self, policy: &Policy) -> Result<BTreeMap<String, String>, S3Error> {
         let unknown =
             |principal: &str| S3Error::malformed_policy("Invalid principal in policy").with("Detail", principal);
-        for principal in policy.named_principals() {
-            if !self.identities.principal_exists(&principal).await? {
-                return Err(unknown(&principal));
+        let mut ids = BTreeMap::new();
+        for name in policy.named_principals() {
+            match self.identities.principal(&name).await? {
+                None => return Err(unknown(&name)),
+                Some(NamedPrincipal::Account) => {}
+                Some(NamedPrincipal::Unique(id)) => drop(ids.insert(name, id)),
             }
         }
         for id in policy.canonical_users() {
@@ -92,6 +101,6 @@ impl S3Operations {
                 return Err(unknown(id));
             }
         }
-        Ok(())
+        Ok(ids)
     }
 }

@@ -7,20 +7,21 @@ mod keys;
 mod lists;
 mod owners;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coffer_access::{Caller, Grant, Policy, PolicyKind};
+use coffer_access::{Caller, Grant, NamedPrincipal, Policy, PolicyKind};
 use coffer_blob::MemoryBlobs;
 use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::MemoryEngine;
 use coffer_sigv4::{SecretKey, SigningKeys};
 use coffer_store::{
-    Bootstrap, Bucket, BucketAccessChange, BucketChanged, BucketName, Clock, NewBucket, ObjectKey, ObjectOwnership,
-    Settings, Store,
+    Bootstrap, Bucket, BucketAccessChange, BucketChanged, BucketName, BucketPolicy, Clock, NewBucket, ObjectKey,
+    ObjectOwnership, Settings, Store,
 };
 use coffer_testkit::FailingEngine;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -75,8 +76,12 @@ impl Identities for Accounts {
         Ok(None)
     }
 
-    async fn principal_exists(&self, _: &str) -> Result<bool, S3Error> {
-        Ok(true)
+    async fn principal(&self, _: &str) -> Result<Option<NamedPrincipal>, S3Error> {
+        Ok(Some(NamedPrincipal::Account))
+    }
+
+    async fn changed_names(&self, _: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, S3Error> {
+        Ok(BTreeMap::new())
     }
 }
 
@@ -128,7 +133,8 @@ impl World {
     async fn policy_of(&self, bucket: &str, statements: &str) {
         let text = document(statements);
         Policy::parse(&text, PolicyKind::Bucket { name: bucket }, 20 << 10).unwrap();
-        self.change(bucket, BucketAccessChange::Policy(Some(text))).await;
+        let policy = BucketPolicy { document: text, principals: BTreeMap::new() };
+        self.change(bucket, BucketAccessChange::Policy(Some(policy))).await;
     }
 
     async fn grant_object(&self, key: &str, grants: &[Grant]) {
@@ -358,7 +364,8 @@ async fn a_policy_that_changes_holds_at_once() {
 #[tokio::test]
 async fn a_stored_policy_that_cannot_be_read_lets_nobody_in() {
     let world = World::new().await;
-    world.change("photos", BucketAccessChange::Policy(Some("{}".into()))).await;
+    let unreadable = BucketPolicy { document: "{}".to_owned(), principals: BTreeMap::new() };
+    world.change("photos", BucketAccessChange::Policy(Some(unreadable))).await;
     for who in [root(OURS), allowed(r#""s3:*""#), Principal::Anonymous] {
         assert_eq!(world.answer(&who, "GET", "/photos/cat", &[]).await, (500, "InternalError"));
     }
