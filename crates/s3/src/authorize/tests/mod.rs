@@ -362,6 +362,22 @@ async fn a_policy_that_changes_holds_at_once() {
 }
 
 #[tokio::test]
+async fn a_policy_is_about_who_had_the_name_when_it_was_put() {
+    let world = World::new().await;
+    world.put("/photos/cat", &[]).await;
+    let arn = format!("arn:aws:iam::{OURS}:user/alice");
+    let statement = format!(
+        r#"{{"Effect":"Allow","Principal":{{"AWS":"{arn}"}},"Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*"}}"#
+    );
+    for (id, answer) in [("AIDAALICE", OK), ("AIDAOTHER", DENIED), ("AIDAALICE", OK)] {
+        let principals = [(arn.clone(), id.to_owned())].into();
+        let policy = BucketPolicy { document: document(&statement), principals };
+        world.change("photos", BucketAccessChange::Policy(Some(policy))).await;
+        assert_eq!(world.answer(&alice(OURS, ""), "GET", "/photos/cat", &[]).await, answer, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn a_stored_policy_that_cannot_be_read_lets_nobody_in() {
     let world = World::new().await;
     let unreadable = BucketPolicy { document: "{}".to_owned(), principals: BTreeMap::new() };
