@@ -60,9 +60,12 @@ pub(crate) async fn write_uses(iam: Iam, mut shutdown: Shutdown) {
 
 /// Delivers the logs of buckets now and then, until the shutdown begins.
 pub(crate) async fn deliver_bucket_logs(logs: Arc<BucketLogs>, mut shutdown: Shutdown) {
-    tokio::select! {
-        () = shutdown.draining() => {}
-        () = logs.run() => {}
+    loop {
+        tokio::select! {
+            () = shutdown.draining() => return,
+            () = logs.due() => {}
+        }
+        logs.deliver().await;
     }
 }
 

@@ -130,18 +130,15 @@ impl BucketLogs {
         }
     }
 
-    /// Delivers again and again, for ever.
-    pub async fn run(&self) {
-        loop {
-            tokio::select! {
-                () = sleep(self.settings.interval) => {}
-                () = self.full.notified() => {}
-            }
-            self.deliver().await;
+    /// Waits until it is time to deliver.
+    pub async fn due(&self) {
+        tokio::select! {
+            () = sleep(self.settings.interval) => {}
+            () = self.full.notified() => {}
         }
     }
 
-    /// Delivers what waits.
+    /// Delivers what waits. What is not delivered when this is broken off is lost.
     pub async fn deliver(&self) {
         let waiting = mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         for (destination, file) in waiting.files {
@@ -198,3 +195,6 @@ fn object_grants(target: &Bucket, owner: &str, grants: &[Grant]) -> Option<Vec<G
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+#[cfg(test)]
+mod tests;
