@@ -1,10 +1,11 @@
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use coffer_blob::MemoryBlobs;
 use coffer_crypto::Key32;
 use coffer_keyring::LocalKeyring;
 use coffer_meta::MemoryEngine;
-use coffer_store::{Bootstrap, BucketAccessChange, ListObjects, LogKeyFormat, NewBucket, Settings};
+use coffer_store::{Bootstrap, BucketAccessChange, BucketPolicy, ListObjects, LogKeyFormat, NewBucket, Settings};
 use http::Request;
 
 use super::*;
@@ -75,7 +76,8 @@ impl World {
         self.set_policy(target, Some(policy)).await;
     }
 
-    async fn set_policy(&self, target: &str, policy: Option<String>) {
+    async fn set_policy(&self, target: &str, document: Option<String>) {
+        let policy = document.map(|document| BucketPolicy { document, principals: BTreeMap::new() });
         let bucket = self.store.bucket(&name(target)).await.unwrap();
         self.store.change_bucket_access(&bucket, &BucketAccessChange::Policy(policy)).await.unwrap();
     }
