@@ -46,6 +46,9 @@ impl<'a> Case<'a> {
             false => None,
         };
         let context = self.context(object.as_ref()).await?;
+        if has_lists && self.is_about_a_new_object() && self.caller.principal.account() != Some(self.owner) {
+            return Ok((self.decide_new(&context), self.owner.to_owned()));
+        }
         let object_owner = object.as_ref().and_then(|object| object.access.owner.as_deref());
         match (object_owner, &object) {
             (Some(account), Some(object)) if has_lists && account != self.owner => {
@@ -96,6 +99,27 @@ impl<'a> Case<'a> {
             self.request.record.note_acl_required();
         }
         decision
+    }
+
+    /// Decides about the list or the tags of an object that somebody from elsewhere is about to make, and that will be
+    /// theirs: the policy of the bucket can deny it, and their own account has to let them.
+    fn decide_new(&self, context: &Context) -> Decision {
+        let decision = self.ask(self.owner, self.policy.as_deref(), AclGrant::None, context);
+        match (decision, self.caller.principal.account()) {
+            (Decision::Deny(denial), _) if denial.explicit => decision,
+            (_, Some(account)) => self.ask(account, None, AclGrant::None, context),
+            // Nobody in particular has no account that could object.
+            (_, None) => Decision::Allow,
+        }
+    }
+
+    /// Whether this is asked about an object that does not belong to anybody yet.
+    fn is_about_a_new_object(&self) -> bool {
+        let writes = matches!(
+            self.request.route.operation,
+            Operation::PutObject | Operation::PostObject | Operation::CopyObject | Operation::CreateMultipartUpload
+        );
+        writes && OF_NEW_OBJECTS.contains(&self.action)
     }
 
     fn ask(&self, owner: &str, policy: Option<&Policy>, acl: AclGrant, context: &Context) -> Decision {
@@ -234,5 +258,7 @@ impl<'a> Case<'a> {
 const REPAIRS: [&str; 3] = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
 /// The actions by which objects go.
 const DELETIONS: [&str; 2] = ["s3:DeleteObject", "s3:DeleteObjectVersion"];
+/// What a write may do to the object that it makes.
+const OF_NEW_OBJECTS: [&str; 2] = ["s3:PutObjectAcl", "s3:PutObjectTagging"];
 /// How the condition keys start that are tags of the object that is there.
 const EXISTING_TAG: &str = "s3:ExistingObjectTag/";

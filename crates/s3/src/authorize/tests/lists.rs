@@ -142,6 +142,32 @@ async fn the_bucket_owners_policy_does_not_grant_what_is_another_accounts() {
 }
 
 #[tokio::test]
+async fn who_may_write_says_who_may_what_with_what_will_be_theirs() {
+    let world = world().await;
+    let list = ("x-amz-acl", "bucket-owner-full-control");
+    let put = async |who: &Principal| world.answer(who, "PUT", "/photos/new", &[list, ("x-amz-tagging", "a=b")]).await;
+    let writer = |actions| alice(THEIRS, &format!(r#"{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}"#));
+    let setter = writer(r#""s3:PutObject","s3:PutObjectAcl","s3:PutObjectTagging""#);
+    let opening = r#"{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::photos/*"}"#;
+    assert_eq!(put(&setter).await, DENIED);
+    world.policy(opening).await;
+    assert_eq!(put(&setter).await, OK);
+    assert_eq!(put(&root(THEIRS)).await, OK);
+    assert_eq!(put(&Principal::Anonymous).await, OK);
+    // Their own account has to let them, as the bucket's own users need a policy of theirs.
+    assert_eq!(put(&writer(r#""s3:PutObject""#)).await, DENIED);
+    assert_eq!(put(&alice(OURS, "")).await, DENIED);
+    let setting = r#"{"Effect":"Deny","Principal":"*","Action":"s3:PutObjectAcl","Resource":"arn:aws:s3:::photos/*"}"#;
+    world.policy(&format!("{opening},{setting}")).await;
+    for who in [setter, root(THEIRS), Principal::Anonymous] {
+        assert_eq!(put(&who).await, DENIED);
+    }
+    // What is there already is another matter.
+    world.policy(opening).await;
+    assert_eq!(world.answer(&root(THEIRS), "PUT", "/photos/cat?acl", &[list]).await, DENIED);
+}
+
+#[tokio::test]
 async fn where_lists_are_disabled_everything_is_the_bucket_owners() {
     let world = world().await;
     foreign_object(&world).await;
