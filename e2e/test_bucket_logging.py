@@ -9,6 +9,7 @@ from support import wire
 from support.access import (
     ACCOUNT, LOG_DELIVERY, acl_of, acl_xml, enable_acls, get_document, group_grant, policy_of, put_acl, put_document, put_policy,
     statement, user_grant)
+from support.checksums import content_md5
 from support.client import Client
 from support.errors import MALFORMED_XML, expect_error
 from support.forms import Form
@@ -86,6 +87,8 @@ def lines(client, target):
     """Every line that was delivered, as a mapping."""
     found = []
     for key in client.keys(target):
+        if not key.startswith("logs/"):
+            continue
         answer = client.get(target, key)
         assert answer.status == 200 and answer.body.endswith(b"\n"), answer
         for line in answer.body.decode("ascii").splitlines():
@@ -290,7 +293,7 @@ def test_every_outcome_is_told(logging_server, client, logged):
     expect(client.delete(source, "k"), operation="REST.DELETE.OBJECT", status="204")
 
     def delivered():
-        by_id = {line["request_id"]: line for line in lines(client, target)}
+        by_id = {line["request_id"]: line for line in lines(client, target) if line["operation"] != "REST.COPY.OBJECT_GET"}
         return by_id if expected.keys() <= by_id.keys() else None
 
     by_id = wait_until(delivered, 20, "every line")
@@ -298,6 +301,30 @@ def test_every_outcome_is_told(logging_server, client, logged):
         assert {name: by_id[id][name] for name in fields} == fields
     assert by_id[next(id for id, fields in expected.items() if fields == {"status": "200"})]["requester"].startswith(
         f"arn:aws:iam::{ACCOUNT}:user/")
+
+
+def test_every_object_of_a_batch_and_every_source_of_a_copy_has_its_line(client, logged):
+    source, target = logged
+    for key in ("a", "b"):
+        client.put(source, key, b"12345")
+    copied = client.copy(target, "other/copied", source, "a")
+    missing = client.copy(target, "other/copied", source, "absent")
+    upload = client.new_upload(target, "other/parts")
+    part = client.copy_part(target, "other/parts", upload, 1, source, "b")
+    body = b"<Delete><Object><Key>a</Key></Object><Object><Key>b</Key></Object></Delete>"
+    batch = client.request("POST", source, query={"delete": ""}, body=body, headers={"Content-MD5": content_md5(body)})
+    assert (copied.status, missing.status, part.status, batch.status) == (200, 404, 200, 200)
+    id = batch.header("x-amz-request-id")
+    found = wait_until(
+        lambda: [line for line in lines(client, target) if line["request_id"] == id], 20, "the lines of a batch")
+    assert [(line["operation"], line["key"], line["status"], line["request_uri"]) for line in found] == [
+        ("REST.POST.MULTI_OBJECT_DELETE", "-", "200", f'"POST /{source}?delete= HTTP/1.1"'),
+        ("BATCH.DELETE.OBJECT", "a", "204", "-"), ("BATCH.DELETE.OBJECT", "b", "204", "-")]
+    line = line_of(client, target, copied)
+    assert (line["operation"], line["bucket"], line["key"], line["status"], line["object_size"]) == ("REST.COPY.OBJECT_GET", source, "a", "200", "5")
+    line = line_of(client, target, missing)
+    assert (line["operation"], line["status"], line["error_code"]) == ("REST.COPY.OBJECT_GET", "404", "NoSuchKey")
+    assert line_of(client, target, part)["operation"] == "REST.COPY.PART_GET"
 
 
 def test_a_download_that_breaks_off_is_logged(logging_server, client, logged):
@@ -407,9 +434,8 @@ def test_a_bucket_that_logs_to_itself_does_not_log_deliveries(client, buckets):
     source, _ = buckets
     admit(client, source, source)
     assert put_logging(client, source, enabled(source)).status == 200
-    answer = client.put(source, "k", b"")
-    wait_until(lambda: lines_with(client, source, answer), 20, "the line of the upload")
-    puts = [line for line in lines_under(client, source, "logs/") if line["operation"] == "REST.PUT.OBJECT"]
+    line_of(client, source, client.put(source, "k", b""))
+    puts = [line for line in lines(client, source) if line["operation"] == "REST.PUT.OBJECT"]
     assert [line["key"] for line in puts] == ["k"]
 
 
@@ -438,14 +464,3 @@ def test_what_waits_is_delivered_at_the_end(make_server):
 def dropped(server):
     """How many lines were not delivered."""
     return int(re.search(rb"^coffer_server_access_log_dropped_total (\d+)$", server.admin("/metrics")[1], re.MULTILINE).group(1))
-
-
-def lines_under(client, bucket, prefix):
-    text = b"".join(client.get(bucket, key).body for key in client.keys(bucket) if key.startswith(prefix)).decode("ascii")
-    return [dict(zip(NAMES, FIELD.findall(line))) for line in text.splitlines()]
-
-
-def lines_with(client, target, answer):
-    """Every line under the prefix, once that of `answer` is among them."""
-    found = lines_under(client, target, "logs/2")
-    return found if any(line["request_id"] == answer.header("x-amz-request-id") for line in found) else None

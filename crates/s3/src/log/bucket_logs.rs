@@ -18,7 +18,7 @@ use coffer_store::{
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::format::{LineContext, line};
+use super::format::{LineContext, further_line, line};
 use super::permission::{LogSource, log_object_key, may_deliver};
 use super::record::{Completion, RequestRecord};
 use crate::auth::Identities;
@@ -99,9 +99,18 @@ impl BucketLogs {
         Self { store, identities, settings, clock, waiting: Mutex::default(), full: Notify::new() }
     }
 
-    /// Takes note of a request that ended just now, if its bucket is logged.
+    /// Takes note of a request that ended just now, where a bucket that it was about is logged.
     pub fn note(&self, record: &RequestRecord, completion: Completion) {
-        let Some(bucket) = record.bucket_name().and_then(|name| self.store.known_bucket(name)) else { return };
+        if let Some(bucket) = record.bucket_name() {
+            self.note_line(bucket, record, |context| line(record, completion, context));
+        }
+        for object in record.take_further() {
+            self.note_line(&object.bucket, record, |context| further_line(record, &object, context));
+        }
+    }
+
+    fn note_line(&self, bucket: &str, record: &RequestRecord, line: impl Fn(&LineContext<'_>) -> String) {
+        let Some(bucket) = self.store.known_bucket(bucket) else { return };
         let Some(logging) = bucket.logging() else { return };
         let owner = self.owner(&bucket);
         let context = LineContext {
@@ -109,10 +118,9 @@ impl BucketLogs {
             bucket: bucket.name().as_str(),
             canonical_id: &|account| self.identities.canonical_id(account),
         };
-        let line = line(record, completion, &context);
-        let source = LogSource::of(&bucket, owner);
+        let line = line(&context);
         let day = record.received_ms / DAY_MS;
-        self.add(Destination { source, logging: logging.clone(), day }, &line);
+        self.add(Destination { source: LogSource::of(&bucket, owner), logging: logging.clone(), day }, &line);
     }
 
     fn add(&self, destination: Destination, line: &str) {

@@ -10,7 +10,7 @@ use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use super::operation::operation;
-use super::record::{Completion, RequestHead, RequestRecord};
+use super::record::{Completion, FurtherObject, RequestHead, RequestRecord};
 use crate::time::log_time;
 
 /// What a line says besides what is in the record.
@@ -57,6 +57,47 @@ pub fn line(record: &RequestRecord, completion: Completion, context: &LineContex
         ABSENT.into(),
         if record.acl_required() { "Yes".into() } else { ABSENT.into() },
     ];
+    finished(&fields)
+}
+
+/// The line of another object that a request was about. What the request's own line says is left out, as in S3's.
+#[must_use]
+pub fn further_line(record: &RequestRecord, object: &FurtherObject, context: &LineContext<'_>) -> String {
+    let tls = record.connection.tls;
+    let host = record.head().and_then(|head| head.host.as_ref());
+    let fields: [Cow<'_, str>; 26] = [
+        context.bucket_owner.into(),
+        context.bucket.into(),
+        format!("[{}]", log_time(record.received_ms)).into(),
+        record.connection.client.to_string().into(),
+        requester(record, context).into(),
+        record.request_id.as_str().into(),
+        object.operation.into(),
+        utf8_percent_encode(&object.key, IN_KEY).to_string().into(),
+        ABSENT.into(),
+        object.status.as_u16().to_string().into(),
+        optional(object.error_code),
+        ABSENT.into(),
+        optional(object.size),
+        ABSENT.into(),
+        ABSENT.into(),
+        ABSENT.into(),
+        ABSENT.into(),
+        optional(object.version_id.as_ref().map(|id| escaped(id.as_bytes(), IN_FIELD))),
+        record.host_id.as_ref().into(),
+        optional(record.signature().map(|signature| signature.version)),
+        optional(tls.map(|tls| tls.cipher_suite)),
+        optional(record.signature().map(|signature| signature.method)),
+        optional(host.map(|value| escaped(value.as_bytes(), IN_FIELD))),
+        optional(tls.map(|tls| tls.version)),
+        ABSENT.into(),
+        ABSENT.into(),
+    ];
+    finished(&fields)
+}
+
+/// The fields as a line.
+fn finished(fields: &[Cow<'_, str>]) -> String {
     let mut line = fields.join(" ");
     // Nobody asks from an AWS region.
     line.push_str(" -\n");

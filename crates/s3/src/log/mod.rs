@@ -10,6 +10,6 @@ mod permission;
 mod record;
 
 pub use bucket_logs::{BucketLogSettings, BucketLogs};
-pub use format::{LineContext, line};
+pub use format::{LineContext, further_line, line};
 pub use permission::{LogSource, log_object_key, may_deliver};
-pub use record::{Action, Answered, Completion, RequestHead, RequestRecord, Requester, Signature};
+pub use record::{Action, Answered, Completion, FurtherObject, RequestHead, RequestRecord, Requester, Signature};

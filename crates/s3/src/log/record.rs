@@ -1,7 +1,7 @@
 //! One request, as the logs see it.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use coffer_access::Caller;
@@ -40,6 +40,7 @@ pub struct RequestRecord {
     names_sse: AtomicBool,
     acl_required: AtomicBool,
     stored_len: OnceLock<u64>,
+    further: Mutex<Vec<FurtherObject>>,
     answered: OnceLock<Answered>,
 }
 
@@ -100,6 +101,25 @@ pub struct Requester {
     pub access_key: String,
 }
 
+/// An object that a request was about besides the one that it names: a source of a copy, or one of several deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherObject {
+    /// What was done with it, in the words of S3's logs.
+    pub operation: &'static str,
+    /// The name of its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// The version that was named.
+    pub version_id: Option<String>,
+    /// The status that a request of its own would have had.
+    pub status: StatusCode,
+    /// The code of the error, if it is one.
+    pub error_code: Option<&'static str>,
+    /// Its length, in bytes.
+    pub size: Option<u64>,
+}
+
 /// The head of the answer.
 pub struct Answered {
     /// The status.
@@ -145,6 +165,7 @@ impl RequestRecord {
             names_sse: AtomicBool::new(false),
             acl_required: AtomicBool::new(false),
             stored_len: OnceLock::new(),
+            further: Mutex::default(),
             answered: OnceLock::new(),
         }
     }
@@ -216,6 +237,11 @@ impl RequestRecord {
         let _ = self.stored_len.set(len);
     }
 
+    /// Notes another object that the request is about. Only what is in a bucket that is logged needs to be noted.
+    pub fn note_further(&self, object: FurtherObject) {
+        self.further.lock().unwrap_or_else(PoisonError::into_inner).push(object);
+    }
+
     /// Notes the answer, which goes out from now on.
     pub fn note_answer(&self, response: &Response<ResponseBody>, error_code: Option<&'static str>) {
         let headers = response.headers();
@@ -275,6 +301,12 @@ impl RequestRecord {
     #[must_use]
     pub fn acl_required(&self) -> bool {
         self.acl_required.load(Relaxed)
+    }
+
+    /// Takes the other objects that the request was about, in the order in which they were noted.
+    #[must_use]
+    pub fn take_further(&self) -> Vec<FurtherObject> {
+        std::mem::take(&mut *self.further.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The head of the answer; `None` if the client was gone before there was one.

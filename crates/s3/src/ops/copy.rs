@@ -15,9 +15,11 @@ use crate::copy_source::CopySource;
 use crate::error::S3Error;
 use crate::etag::quoted;
 use crate::headers::Headers;
+use crate::log::FurtherObject;
 use crate::metadata::{Metadata, parse_storage_class};
 use crate::request::S3Request;
 use crate::response::S3Response;
+use crate::route::Operation;
 use crate::sse::{self, RequestEncryption};
 use crate::time::iso8601;
 use crate::xml;
@@ -102,10 +104,15 @@ impl S3Operations {
             let found = self.store.get_object(bucket, &key, customer_key.map(|key| &**key)).await;
             found.map_err(|error| subject.error(error))
         };
-        let reader = match found.await {
-            Err(error) => return Err(self.authorizer.absent(request, bucket, error).await),
-            Ok(reader) => reader,
+        let found = match found.await {
+            Err(error) => Err(self.authorizer.absent(request, bucket, error).await),
+            found => found,
         };
+        if bucket.logging().is_some() {
+            let found = found.as_ref().map(|reader| reader.info().size);
+            request.record.note_further(logged_read(request, source, found));
+        }
+        let reader = found?;
         let info = reader.info();
         conditions.check(&info.etag, info.last_modified_ms / 1000)?;
         Ok(reader)
@@ -124,6 +131,20 @@ impl S3Operations {
         self.authorizer.check(request, read, Target::object(source_bucket, &source.key, version_id)).await?;
         let target = Target::object(bucket, request.key_text(), None);
         self.authorizer.check(request, "s3:PutObjectTagging", target).await
+    }
+}
+
+/// The reading of a source of this size, as a log of its own.
+fn logged_read(request: &S3Request, source: &CopySource, found: Result<u64, &S3Error>) -> FurtherObject {
+    let is_part = request.route.operation == Operation::UploadPartCopy;
+    FurtherObject {
+        operation: if is_part { "REST.COPY.PART_GET" } else { "REST.COPY.OBJECT_GET" },
+        bucket: source.bucket.clone(),
+        key: source.key.clone(),
+        version_id: source.version_id.clone(),
+        status: found.err().map_or(StatusCode::OK, S3Error::status),
+        error_code: found.err().map(S3Error::code),
+        size: found.ok(),
     }
 }
 

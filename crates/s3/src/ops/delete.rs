@@ -12,6 +12,7 @@ use crate::checksum::RequestedChecksums;
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
 use crate::etag::ETagCondition;
+use crate::log::FurtherObject;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::xml::{self, Delete, ObjectIdentifier};
@@ -22,6 +23,19 @@ const MOST_KEYS: usize = 1000;
 const MAX_DOCUMENT_LEN: usize = 8 << 20;
 /// Deletions under way at once: they share commits.
 const AT_ONCE: usize = 64;
+
+/// One of several deletions, as a log of its own.
+fn logged(bucket: &Bucket, object: &ObjectIdentifier, outcome: &Result<(), S3Error>) -> FurtherObject {
+    FurtherObject {
+        operation: "BATCH.DELETE.OBJECT",
+        bucket: bucket.name().as_str().to_owned(),
+        key: object.key.clone(),
+        version_id: object.version_id.clone(),
+        status: outcome.as_ref().err().map_or(StatusCode::NO_CONTENT, S3Error::status),
+        error_code: outcome.as_ref().err().map(S3Error::code),
+        size: None,
+    }
+}
 
 impl S3Operations {
     pub(super) async fn delete_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
@@ -64,6 +78,11 @@ impl S3Operations {
             .buffered(AT_ONCE)
             .collect()
             .await;
+        if bucket.logging().is_some() {
+            for (object, outcome) in &outcomes {
+                request.record.note_further(logged(&bucket, object, outcome));
+            }
+        }
         Ok(S3Response::xml(xml::document("DeleteResult", |xml| {
             for (object, outcome) in &outcomes {
                 match outcome {

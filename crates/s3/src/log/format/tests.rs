@@ -222,6 +222,29 @@ fn operations_have_the_names_of_s3s_logs() {
 }
 
 #[test]
+fn another_object_has_a_line_that_leaves_out_what_the_requests_own_says() {
+    let record = record();
+    note_head(&record, "/photos?delete", &[("user-agent", b"agent"), ("host", b"h"), ("authorization", b"canary")]);
+    note_caller(&record, Principal::Root { account: "000000000000".into() });
+    let object = FurtherObject {
+        operation: "BATCH.DELETE.OBJECT",
+        bucket: "photos".into(),
+        key: "a b\n".into(),
+        version_id: Some("x y\n".into()),
+        status: http::StatusCode::FORBIDDEN,
+        error_code: Some("AccessDenied"),
+        size: None,
+    };
+    let canonical_id = |account: &str| format!("id-of-{account}");
+    let context = LineContext { bucket_owner: "id-of-owner", bucket: "photos", canonical_id: &canonical_id };
+    let fields = fields(&further_line(&record, &object, &context));
+    assert_eq!(fields.len(), 27);
+    assert_eq!(fields[4..9], ["id-of-000000000000", &record.request_id, "BATCH.DELETE.OBJECT", "a%20b%0A", "-"]);
+    assert_eq!(fields[9..18], ["403", "AccessDenied", "-", "-", "-", "-", "-", "-", "x%20y%0A"]);
+    assert_eq!(fields[22], "h");
+}
+
+#[test]
 fn a_request_that_needed_a_list_says_so() {
     let record = record();
     record.note_acl_required();
