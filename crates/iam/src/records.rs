@@ -42,7 +42,7 @@ pub(crate) struct CreateAccountRecord {
     pub(crate) id: String,
     /// The name that the account was to have.
     #[n(1)]
-    pub(crate) name: String,
+    pub(crate) account_name: String,
     #[n(2)]
     pub(crate) requested_ms: u64,
     /// The account that was made.

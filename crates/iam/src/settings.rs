@@ -8,6 +8,7 @@ use coffer_store::Store;
 
 use crate::identify::Cached;
 use crate::last_used::Uses;
+use crate::oidc::{Documents, ProviderKeys};
 
 /// The settings.
 #[derive(Debug, Clone)]
@@ -35,12 +36,14 @@ pub(crate) struct Inner {
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// The keys that the signature of an unknown access key is held against: it takes as long as a wrong one.
     pub(crate) nobody: SigningKeys,
+    /// The keys of identity providers.
+    pub(crate) provider_keys: ProviderKeys,
 }
 
 impl Iam {
-    /// Everything in `store`.
+    /// Everything in `store`. `documents` is the way out to identity providers.
     #[must_use]
-    pub fn new(store: Store, settings: IamSettings) -> Self {
+    pub fn new(store: Store, settings: IamSettings, documents: Arc<dyn Documents>) -> Self {
         Self(Arc::new(Inner {
             store,
             settings,
@@ -48,6 +51,7 @@ impl Iam {
             uses: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             nobody: SigningKeys::new(SecretKey::new(coffer_crypto::random_array::<32>())),
+            provider_keys: ProviderKeys::new(documents),
         }))
     }
 

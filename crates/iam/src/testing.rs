@@ -16,6 +16,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::api::{ApiAnswer, ApiConnection};
+use crate::oidc::Documents;
+use crate::oidc::testing::FakeDocuments;
 use crate::settings::{Iam, IamSettings};
 use crate::sts;
 
@@ -29,6 +31,8 @@ const HOST: &str = "iam.localhost";
 /// A store with its first account, and a time that moves when told to.
 pub(crate) struct World {
     pub(crate) iam: Iam,
+    /// What identity providers publish.
+    pub(crate) documents: Arc<FakeDocuments>,
     engine: Arc<MemoryEngine>,
     metadata_key: Key32,
     now_ms: AtomicU64,
@@ -53,8 +57,9 @@ pub(crate) struct Refused {
 impl World {
     pub(crate) async fn new() -> Self {
         let (engine, metadata_key) = (Arc::new(MemoryEngine::default()), Key32::generate());
-        let iam = iam_over(&engine, &metadata_key, false);
-        let world = Self { iam, engine, metadata_key, now_ms: AtomicU64::new(1_800_000_000_000) };
+        let documents = Arc::new(FakeDocuments::default());
+        let iam = iam_over(&engine, &metadata_key, &documents, false);
+        let world = Self { iam, documents, engine, metadata_key, now_ms: AtomicU64::new(1_800_000_000_000) };
         let credentials = RootCredentials::new(root().access_key, root().secret_key, world.now_ms());
         world.iam.store().put_root_credentials(&credentials).await.unwrap();
         world.iam.establish(world.now_ms()).await.unwrap();
@@ -63,7 +68,7 @@ impl World {
 
     /// The same rows in a new process, whose environment sets the root access key or does not.
     pub(crate) async fn restarted(self, root_key_is_given: bool) -> Self {
-        let iam = iam_over(&self.engine, &self.metadata_key, root_key_is_given);
+        let iam = iam_over(&self.engine, &self.metadata_key, &self.documents, root_key_is_given);
         iam.establish(self.now_ms()).await.unwrap();
         Self { iam, ..self }
     }
@@ -207,14 +212,19 @@ fn signed(keys: &Keys, service: &str, more: &[(&'static str, &str)], body: Strin
     request.body(Bytes::from(body)).unwrap()
 }
 
-fn iam_over(engine: &Arc<MemoryEngine>, metadata_key: &Key32, root_key_is_given: bool) -> Iam {
+fn iam_over(
+    engine: &Arc<MemoryEngine>,
+    metadata_key: &Key32,
+    documents: &Arc<FakeDocuments>,
+    root_key_is_given: bool,
+) -> Iam {
     let metadata_key = Key32::from_slice(metadata_key.expose()).unwrap();
     let bootstrap = Bootstrap { store_id: [0; 16], metadata_key, generation: 1 };
     let engine = Arc::clone(engine) as Arc<dyn coffer_meta::Engine>;
     let (blobs, clock) = (Arc::new(MemoryBlobs::default()), Arc::new(SystemClock));
     let store = Store::new(bootstrap, engine, blobs, root_keys(), clock, Settings::default());
     let settings = IamSettings { account_id: ACCOUNT.to_owned(), region: "us-east-1".to_owned(), root_key_is_given };
-    Iam::new(store, settings)
+    Iam::new(store, settings, Arc::clone(documents) as Arc<dyn Documents>)
 }
 
 /// One keyring for all worlds: to make one takes several syncs.

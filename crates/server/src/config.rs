@@ -42,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) block_sse_c_on_new_buckets: bool,
     /// Whether root access keys may use S3.
     pub(crate) root_may_use_s3: bool,
+    /// Certificate authorities of identity providers, in PEM, beside those of the system.
+    pub(crate) oidc_ca_file: Option<PathBuf>,
+    /// Networks beside the internet where identity providers may be reached.
+    pub(crate) oidc_private_networks: Vec<Network>,
     /// Where the access log goes: `off`, `stdout` or a path.
     pub(crate) access_log: String,
     /// How the access log writes names that clients chose.
@@ -94,6 +98,8 @@ impl Settings {
             trusted_proxies: Vec::new(),
             block_sse_c_on_new_buckets: false,
             root_may_use_s3: true,
+            oidc_ca_file: None,
+            oidc_private_networks: Vec::new(),
             access_log: String::from("off"),
             access_log_names: Names::Hidden,
             new_bucket_object_ownership: String::from("BucketOwnerEnforced"),

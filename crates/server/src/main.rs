@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod credentials;
 mod data;
+mod documents;
 mod dump;
 mod files;
 mod forwarded;

@@ -22,6 +22,7 @@ use crate::access_log::AccessLog;
 use crate::config::{Network, Settings};
 use crate::credentials::Root;
 use crate::data::Data;
+use crate::documents::HttpsDocuments;
 use crate::forwarded::client_address;
 use crate::identities::IamIdentities;
 use crate::listen::{Answer, Client, Handler};
@@ -60,7 +61,8 @@ impl S3 {
             region: settings.region.clone(),
             root_key_is_given: matches!(root, Root::Given),
         };
-        let iam = Iam::new(store.clone(), iam);
+        let documents = HttpsDocuments::new(settings.oidc_private_networks.clone(), settings.oidc_ca_file.as_deref())?;
+        let iam = Iam::new(store.clone(), iam, Arc::new(documents));
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
         let operations = OperationSettings {
             region: settings.region.clone(),

@@ -15,6 +15,7 @@ mod inline;
 mod key_holder;
 mod key_last_used;
 mod membership;
+mod oidc_providers;
 mod policies;
 mod policy_versions;
 mod principal;
@@ -29,6 +30,7 @@ use crate::records::{GroupRecord, RoleRecord, UserRecord};
 
 /// Every action that there is, by name.
 pub(crate) const ACTIONS: &[&str] = &[
+    "AddClientIDToOpenIDConnectProvider",
     "AddUserToGroup",
     "AttachGroupPolicy",
     "AttachRolePolicy",
@@ -36,6 +38,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "CreateAccessKey",
     "CreateAccountAlias",
     "CreateGroup",
+    "CreateOpenIDConnectProvider",
     "CreatePolicy",
     "CreatePolicyVersion",
     "CreateRole",
@@ -45,6 +48,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "DeleteGroup",
     "DeleteGroupPolicy",
     "DeleteLoginProfile",
+    "DeleteOpenIDConnectProvider",
     "DeletePolicy",
     "DeletePolicyVersion",
     "DeleteRole",
@@ -63,6 +67,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "GetGroup",
     "GetGroupPolicy",
     "GetLoginProfile",
+    "GetOpenIDConnectProvider",
     "GetPolicy",
     "GetPolicyVersion",
     "GetRole",
@@ -80,6 +85,8 @@ pub(crate) const ACTIONS: &[&str] = &[
     "ListGroupsForUser",
     "ListInstanceProfilesForRole",
     "ListMFADevices",
+    "ListOpenIDConnectProviderTags",
+    "ListOpenIDConnectProviders",
     "ListPolicies",
     "ListPolicyTags",
     "ListPolicyVersions",
@@ -98,11 +105,14 @@ pub(crate) const ACTIONS: &[&str] = &[
     "PutRolePolicy",
     "PutUserPermissionsBoundary",
     "PutUserPolicy",
+    "RemoveClientIDFromOpenIDConnectProvider",
     "RemoveUserFromGroup",
     "SetDefaultPolicyVersion",
+    "TagOpenIDConnectProvider",
     "TagPolicy",
     "TagRole",
     "TagUser",
+    "UntagOpenIDConnectProvider",
     "UntagPolicy",
     "UntagRole",
     "UntagUser",
@@ -110,6 +120,7 @@ pub(crate) const ACTIONS: &[&str] = &[
     "UpdateAssumeRolePolicy",
     "UpdateGroup",
     "UpdateLoginProfile",
+    "UpdateOpenIDConnectProviderThumbprint",
     "UpdateRole",
     "UpdateRoleDescription",
     "UpdateUser",
@@ -118,6 +129,7 @@ pub(crate) const ACTIONS: &[&str] = &[
 /// Does what is asked.
 pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     match request.action {
+        "AddClientIDToOpenIDConnectProvider" => oidc_providers::add_client_id(request).await,
         "AddUserToGroup" => membership::add(request).await,
         "AttachGroupPolicy" => attachments::attach::<GroupRecord>(request).await,
         "AttachRolePolicy" => attachments::attach::<RoleRecord>(request).await,
@@ -125,6 +137,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "CreateAccessKey" => access_keys::create(request).await,
         "CreateAccountAlias" => aliases::create(request).await,
         "CreateGroup" => groups::create(request).await,
+        "CreateOpenIDConnectProvider" => oidc_providers::create(request).await,
         "CreatePolicy" => policies::create(request).await,
         "CreatePolicyVersion" => policy_versions::create(request).await,
         "CreateRole" => roles::create(request).await,
@@ -134,6 +147,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "DeleteGroup" => groups::delete(request).await,
         "DeleteGroupPolicy" => inline::delete::<GroupRecord>(request).await,
         "DeleteLoginProfile" => absent::login_profile(request).await,
+        "DeleteOpenIDConnectProvider" => oidc_providers::delete(request).await,
         "DeletePolicy" => policies::delete(request).await,
         "DeletePolicyVersion" => policy_versions::delete(request).await,
         "DeleteRole" => roles::delete(request).await,
@@ -152,6 +166,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "GetGroup" => groups::get(request).await,
         "GetGroupPolicy" => inline::get::<GroupRecord>(request).await,
         "GetLoginProfile" => absent::login_profile(request).await,
+        "GetOpenIDConnectProvider" => oidc_providers::get(request).await,
         "GetPolicy" => policies::get(request).await,
         "GetPolicyVersion" => policy_versions::get(request).await,
         "GetRole" => roles::get(request).await,
@@ -169,6 +184,8 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "ListGroupsForUser" => membership::list(request).await,
         "ListInstanceProfilesForRole" => roles::list_instance_profiles(request).await,
         "ListMFADevices" => absent::of_user(request, "MFADevices").await,
+        "ListOpenIDConnectProviderTags" => oidc_providers::list_tags(request).await,
+        "ListOpenIDConnectProviders" => oidc_providers::list(request).await,
         "ListPolicies" => policies::list(request).await,
         "ListPolicyTags" => policies::list_tags(request).await,
         "ListPolicyVersions" => policy_versions::list(request).await,
@@ -187,11 +204,14 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "PutRolePolicy" => inline::put::<RoleRecord>(request).await,
         "PutUserPermissionsBoundary" => principal::put_boundary::<UserRecord>(request).await,
         "PutUserPolicy" => inline::put::<UserRecord>(request).await,
+        "RemoveClientIDFromOpenIDConnectProvider" => oidc_providers::remove_client_id(request).await,
         "RemoveUserFromGroup" => membership::remove(request).await,
         "SetDefaultPolicyVersion" => policy_versions::set_default(request).await,
+        "TagOpenIDConnectProvider" => oidc_providers::tag(request).await,
         "TagPolicy" => policies::tag(request).await,
         "TagRole" => principal::tag::<RoleRecord>(request).await,
         "TagUser" => principal::tag::<UserRecord>(request).await,
+        "UntagOpenIDConnectProvider" => oidc_providers::untag(request).await,
         "UntagPolicy" => policies::untag(request).await,
         "UntagRole" => principal::untag::<RoleRecord>(request).await,
         "UntagUser" => principal::untag::<UserRecord>(request).await,
@@ -199,6 +219,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "UpdateAssumeRolePolicy" => roles::update_trust_policy(request).await,
         "UpdateGroup" => groups::update(request).await,
         "UpdateLoginProfile" => absent::login_profile(request).await,
+        "UpdateOpenIDConnectProviderThumbprint" => oidc_providers::update_thumbprint(request).await,
         "UpdateRole" => roles::update(request).await,
         "UpdateRoleDescription" => roles::update_description(request).await,
         "UpdateUser" => users::update(request).await,

@@ -43,7 +43,7 @@ pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError>
     permit(request, "*")?;
     let mut outcome = CreateAccountRecord {
         id: ids::create_account_request(),
-        name: wanted.name.to_owned(),
+        account_name: wanted.name.to_owned(),
         requested_ms: request.now_ms,
         account: None,
         failure: None,
@@ -150,7 +150,7 @@ async fn keep(request: &ApiRequest<'_>, outcome: &CreateAccountRecord) -> Result
 fn describe(outcome: &CreateAccountRecord) -> Value {
     let mut status = json!({
         "Id": outcome.id,
-        "AccountName": outcome.name,
+        "AccountName": outcome.account_name,
         "State": state(outcome),
         "RequestedTimestamp": seconds(outcome.requested_ms),
         "CompletedTimestamp": seconds(outcome.requested_ms),

@@ -62,6 +62,19 @@ pub(super) fn text<'a>(params: &'a Params, name: &str, min_len: usize, max_len: 
     Ok(value)
 }
 
+/// A secret parameter that must be there. Its value is in no error.
+///
+/// # Errors
+/// `ValidationError`.
+pub(super) fn token<'a>(params: &'a Params, name: &str, min_len: usize, max_len: usize) -> Result<&'a str, ApiError> {
+    let value = params.required(name)?;
+    if (min_len..=max_len).contains(&value.len()) {
+        return Ok(value);
+    }
+    let must = format!("Member must have length between {min_len} and {max_len}");
+    Err(invalid(name, Some("***"), &must))
+}
+
 /// Refuses a value that is too short or too long, in characters.
 pub(super) fn check_len(name: &str, value: &str, min_len: usize, max_len: usize) -> Result<(), ApiError> {
     let len = value.chars().count();

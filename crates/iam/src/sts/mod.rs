@@ -6,12 +6,14 @@ mod caller_identity;
 mod input;
 mod limits;
 mod session_token;
+mod web_identity;
 
 use crate::api::ApiRequest;
 use crate::error::ApiError;
 
 /// Every action that there is, by name.
-pub(crate) const ACTIONS: &[&str] = &["AssumeRole", "GetAccessKeyInfo", "GetCallerIdentity", "GetSessionToken"];
+pub(crate) const ACTIONS: &[&str] =
+    &["AssumeRole", "AssumeRoleWithWebIdentity", "GetAccessKeyInfo", "GetCallerIdentity", "GetSessionToken"];
 
 /// Whether an action needs no signature: what it brings proves who asks.
 pub(crate) fn is_unsigned(action: &str) -> bool {
@@ -23,6 +25,7 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     session_token::check(request)?;
     match request.action {
         "AssumeRole" => assume_role::assume(request).await,
+        "AssumeRoleWithWebIdentity" => web_identity::assume(request).await,
         "GetAccessKeyInfo" => access_key_info::get(request).await,
         "GetCallerIdentity" => caller_identity::get(request),
         "GetSessionToken" => session_token::get(request),

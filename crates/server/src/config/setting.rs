@@ -87,6 +87,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Switch(|s| &mut s.root_may_use_s3),
     },
     Setting {
+        name: "oidc_ca_file",
+        about: "Certificate authorities of OpenID Connect identity providers, in PEM, beside those of the system",
+        kind: Kind::OptionalPath(|s| &mut s.oidc_ca_file),
+    },
+    Setting {
+        name: "oidc_private_networks",
+        about: "An address or network where identity providers may be reached although it is not the internet's; may be repeated",
+        kind: Kind::Networks(|s| &mut s.oidc_private_networks),
+    },
+    Setting {
         name: "access_log",
         about: "Where to write a line of JSON for each request: off, stdout or a file, opened again at SIGHUP",
         kind: Kind::Text(|s| &mut s.access_log),

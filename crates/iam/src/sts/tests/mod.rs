@@ -1,5 +1,7 @@
 //! Sessions: who gets one, what it is good for, and when it ends.
 
+mod web_identity;
+
 use std::collections::BTreeMap;
 
 use crate::arn;
