@@ -209,3 +209,13 @@ async fn only_a_right_signature_is_a_use_of_the_access_key() {
     }
     assert_eq!(*identities.uses.lock().unwrap(), ["eu-west-1"]);
 }
+
+#[tokio::test]
+async fn a_preflight_is_not_signed_whatever_its_url_says() {
+    let authenticator = Authenticator::new(One::new(), "us-east-1".into());
+    let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00";
+    let request = RequestParts { method: "OPTIONS", path: "/photos/k", query, headers: &[("host", b"localhost")] };
+    let preflight = authenticator.authenticate(&request, Operation::PreflightObject, NOW_MS).await.unwrap();
+    assert!(preflight.principal.is_anonymous());
+    assert!(authenticator.authenticate(&request, Operation::GetObject, NOW_MS).await.is_err());
+}

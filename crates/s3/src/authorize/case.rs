@@ -147,6 +147,9 @@ impl<'a> Case<'a> {
         if let (Some(permission), Some(object)) = (lists::of_object(self.action), object) {
             return self.grant(self.owner, object.access.grants.as_deref(), permission).await;
         }
+        if OF_UPLOADS.contains(&self.action) && self.is_the_initiators().await? {
+            return Ok(AclGrant::Account);
+        }
         let Some(permission) = lists::of_bucket(self.action) else { return Ok(AclGrant::None) };
         let grant = self.grant(self.owner, self.target.bucket.acl(), permission).await?;
         if grant != AclGrant::None && DELETIONS.contains(&self.action) && !self.is_the_callers().await? {
@@ -179,8 +182,23 @@ impl<'a> Case<'a> {
         Ok(owner.is_some() && owner == self.caller.principal.account())
     }
 
+    /// Whether the caller's account began the upload: it may also look at it, and end it.
+    async fn is_the_initiators(&self) -> Result<bool, S3Error> {
+        let upload_id = self.request.query.get("uploadId").and_then(InstanceId::parse);
+        let key = self.target.key.and_then(|key| ObjectKey::new(key).ok());
+        let (Some(upload_id), Some(key)) = (upload_id, key) else { return Ok(false) };
+        match self.authorizer.store.upload(self.target.bucket, &key, upload_id).await {
+            Ok(upload) => {
+                let initiator = upload.access.owner.as_deref();
+                Ok(initiator.is_some() && initiator == self.caller.principal.account())
+            }
+            Err(StoreError::NoSuchUpload) => Ok(false),
+            Err(error) => Err(store_error(&error)),
+        }
+    }
+
     /// The object, if it is there.
-    async fn object(&self) -> Result<Option<ObjectInfo>, S3Error> {
+    pub(super) async fn object(&self) -> Result<Option<ObjectInfo>, S3Error> {
         let Some(key) = self.target.key.and_then(|key| ObjectKey::new(key).ok()) else { return Ok(None) };
         match self.authorizer.store.object_info(self.target.bucket, &key).await {
             Ok(info) => Ok(Some(info)),
@@ -258,6 +276,8 @@ impl<'a> Case<'a> {
 const REPAIRS: [&str; 3] = ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"];
 /// The actions by which objects go.
 const DELETIONS: [&str; 2] = ["s3:DeleteObject", "s3:DeleteObjectVersion"];
+/// The actions on uploads in progress.
+const OF_UPLOADS: [&str; 2] = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
 /// What a write may do to the object that it makes.
 const OF_NEW_OBJECTS: [&str; 2] = ["s3:PutObjectAcl", "s3:PutObjectTagging"];
 /// How the condition keys start that are tags of the object that is there.

@@ -95,6 +95,31 @@ impl Authorizer {
         }
     }
 
+    /// As [`Authorizer::check`], for reading an object. One that is not there has nothing that could grant anything, so
+    /// who may list the bucket, and is not denied, learns that it is not there.
+    ///
+    /// # Errors
+    /// `AccessDenied`, `NoSuchKey`; what the store fails with.
+    pub(crate) async fn check_read(
+        &self,
+        request: &S3Request,
+        action: &'static str,
+        target: Target<'_>,
+    ) -> Result<(), S3Error> {
+        let case = Case::new(self, request, action, target).await?;
+        let (denial, owner) = match case.decide().await? {
+            (Decision::Allow, _) => return Ok(()),
+            (Decision::Deny(denial), owner) => (denial, owner),
+        };
+        let may_list = !denial.explicit
+            && case.object().await?.is_none()
+            && self.check(request, "s3:ListBucket", Target::bucket(target.bucket)).await.is_ok();
+        if may_list {
+            return Err(S3Error::no_such_key(target.key.unwrap_or_default()));
+        }
+        Err(refusal(case.caller, &owner, action, Some(&target.arn()), denial))
+    }
+
     /// Refuses an action on the caller's account as such.
     ///
     /// # Errors

@@ -47,7 +47,11 @@ impl S3Operations {
             Needs::EachObject => return self.authorizer.check_any(request, bucket),
             Needs::Nothing | Needs::Account(_) | Needs::NewBucket => return Ok(()),
         };
-        self.authorizer.check(request, action, target).await?;
+        if matches!(action, "s3:GetObject" | "s3:GetObjectVersion") {
+            self.authorizer.check_read(request, action, target).await?;
+        } else {
+            self.authorizer.check(request, action, target).await?;
+        }
         for action in further(request) {
             self.authorizer.check(request, action, target).await?;
         }

@@ -168,6 +168,45 @@ async fn who_may_write_says_who_may_what_with_what_will_be_theirs() {
 }
 
 #[tokio::test]
+async fn who_may_list_learns_that_an_object_is_not_there() {
+    let world = world().await;
+    let gone = ("GET", "/photos/gone");
+    check(&world, &Principal::Anonymous, gone, DENIED).await;
+    bucket_list(&world, vec![grant(Grantee::AllUsers, AclPermission::Read)]).await;
+    check(&world, &Principal::Anonymous, gone, (404, "NoSuchKey")).await;
+    check(&world, &Principal::Anonymous, GET, DENIED).await;
+    let lister = alice(OURS, r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}"#);
+    check(&world, &lister, gone, (404, "NoSuchKey")).await;
+    check(&world, &lister, GET, DENIED).await;
+    // Who is denied learns nothing.
+    world
+        .policy(r#"{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*"}"#)
+        .await;
+    check(&world, &lister, gone, DENIED).await;
+}
+
+/// The target of a new upload.
+async fn upload_of(world: &World, who: &Principal) -> String {
+    let answer = world.ask(who, "POST", "/photos/new?uploads").await.ok().unwrap();
+    let document = body(answer).await;
+    let id = document.split_once("<UploadId>").and_then(|(_, rest)| rest.split_once("</UploadId>")).unwrap().0;
+    format!("/photos/new?uploadId={id}")
+}
+
+#[tokio::test]
+async fn who_began_an_upload_may_end_it() {
+    let world = world().await;
+    bucket_list(&world, vec![grant(Grantee::AllUsers, AclPermission::Write)]).await;
+    let upload = upload_of(&world, &root(THEIRS)).await;
+    for who in [Principal::Anonymous, alice(THEIRS, ""), root("777788889999")] {
+        check(&world, &who, ("GET", &upload), DENIED).await;
+        check(&world, &who, ("DELETE", &upload), DENIED).await;
+    }
+    check(&world, &root(THEIRS), ("GET", &upload), OK).await;
+    check(&world, &root(THEIRS), ("DELETE", &upload), (204, "")).await;
+}
+
+#[tokio::test]
 async fn where_lists_are_disabled_everything_is_the_bucket_owners() {
     let world = world().await;
     foreign_object(&world).await;
