@@ -37,6 +37,15 @@ impl ArnTemplate {
         Match::all(parts.iter().zip(given).map(|(part, given)| matches(part, given, keys)))
     }
 
+    /// The condition keys that variables stand for, in lower case.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let parts = match self {
+            Self::Any => &[],
+            Self::Parts(parts) => parts.as_slice(),
+        };
+        parts.iter().flat_map(Template::keys)
+    }
+
     /// Whether a variable stands for a condition key that starts with `start`, in lower case.
     pub(crate) fn names(&self, start: &str) -> bool {
         match self {

@@ -1,11 +1,13 @@
 //! Policy documents.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::arn::ArnTemplate;
 use crate::document;
 use crate::principals::PrincipalName;
 use crate::public;
 use crate::statement::Statement;
+use crate::template::Template;
 
 /// What a policy is for: it decides which elements a document must and must not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +132,20 @@ impl Policy {
     pub fn looks_at(&self, start: &str) -> bool {
         let start = start.to_ascii_lowercase();
         self.statements.iter().any(|statement| statement.looks_at(&start))
+    }
+
+    /// The condition keys that the document depends on, in lower case.
+    #[must_use]
+    pub fn condition_keys(&self) -> BTreeSet<&str> {
+        let mut keys = BTreeSet::new();
+        for statement in &self.statements {
+            keys.extend(statement.resources.iter().flat_map(|resources| &resources.items).flat_map(ArnTemplate::keys));
+            for condition in &statement.conditions {
+                keys.insert(condition.key.as_str());
+                keys.extend(condition.values.iter().flat_map(Template::keys));
+            }
+        }
+        keys
     }
 
     pub(crate) fn statements(&self) -> &[Statement] {

@@ -158,6 +158,14 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Variable { key, .. } if key.starts_with(start)))
     }
 
+    /// The condition keys that variables stand for, in lower case.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Variable { key, .. } => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether it is `*` and nothing else.
     pub(crate) fn is_anything(&self) -> bool {
         self.0 == [Piece::Many]

@@ -38,13 +38,13 @@ impl View<'_> {
     }
 
     /// A session of a role, with the role's policies.
-    pub(crate) async fn role_caller(&self, role: &RoleRecord, session: &SessionRecord) -> Result<Caller, ApiError> {
+    pub(crate) async fn role_caller(&self, role: &RoleRecord, session_name: &str) -> Result<Caller, ApiError> {
         let principal = Principal::Session {
             account: self.account.clone(),
             role_path: role.path.clone(),
             role_name: role.name.clone(),
             role_id: role.id.clone(),
-            session_name: session.session_name.clone(),
+            session_name: session_name.to_owned(),
         };
         let mut caller = Caller::bare(principal, "AssumedRole");
         set_tags(&mut caller, &role.tags);
@@ -117,7 +117,8 @@ impl View<'_> {
 /// A policy that denies everything.
 const NOTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#;
 
-fn parsed(document: &str) -> Result<Arc<Policy>, ApiError> {
+/// A document that was accepted once.
+pub(crate) fn parsed(document: &str) -> Result<Arc<Policy>, ApiError> {
     match Policy::parse(document, PolicyKind::Identity, MAX_DOCUMENT_LEN) {
         Ok(policy) => Ok(Arc::new(policy)),
         Err(error) => {

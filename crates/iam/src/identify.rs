@@ -190,7 +190,7 @@ impl Iam {
                 _ => None,
             },
             SessionOf::Role => match view.get::<RoleRecord>(&session.name).await? {
-                Some(role) if role.id == session.id => Some(view.role_caller(&role, session).await?),
+                Some(role) if role.id == session.id => Some(view.role_caller(&role, &session.session_name).await?),
                 _ => None,
             },
         })

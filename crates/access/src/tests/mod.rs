@@ -168,3 +168,14 @@ const ACCOUNT: &str = r#"{"AWS":"111122223333"}"#;
 const ROLE: &str = r#"{"AWS":"arn:aws:iam::111122223333:role/r"}"#;
 const SESSION: &str = r#"{"AWS":"arn:aws:sts::111122223333:assumed-role/r/s"}"#;
 const EVERYONE: &str = r#""*""#;
+
+#[test]
+fn a_policy_says_which_condition_keys_it_depends_on() {
+    let policy = identity(
+        r#"{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::b/${aws:username}/*","arn:aws:s3:::b/${*}"]},
+        {"Effect":"Deny","Action":"*","Resource":"*","Condition":{
+            "StringNotLike":{"s3:Prefix":["${aws:PrincipalTag/team, 'x'}/*"]},"Null":{"aws:UserName":"true"}}}"#,
+    );
+    let keys = policy.condition_keys();
+    assert_eq!(keys.into_iter().collect::<Vec<_>>(), ["aws:principaltag/team", "aws:username", "s3:prefix"]);
+}

@@ -20,6 +20,7 @@ mod policies;
 mod policy_versions;
 mod principal;
 mod roles;
+mod simulation;
 mod summary;
 mod tags;
 mod users;
@@ -64,6 +65,8 @@ pub(crate) const ACTIONS: &[&str] = &[
     "GetAccountAuthorizationDetails",
     "GetAccountPasswordPolicy",
     "GetAccountSummary",
+    "GetContextKeysForCustomPolicy",
+    "GetContextKeysForPrincipalPolicy",
     "GetGroup",
     "GetGroupPolicy",
     "GetLoginProfile",
@@ -108,6 +111,8 @@ pub(crate) const ACTIONS: &[&str] = &[
     "RemoveClientIDFromOpenIDConnectProvider",
     "RemoveUserFromGroup",
     "SetDefaultPolicyVersion",
+    "SimulateCustomPolicy",
+    "SimulatePrincipalPolicy",
     "TagOpenIDConnectProvider",
     "TagPolicy",
     "TagRole",
@@ -163,6 +168,8 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "GetAccountAuthorizationDetails" => authorization_details::get(request).await,
         "GetAccountPasswordPolicy" => absent::password_policy(request),
         "GetAccountSummary" => summary::get(request).await,
+        "GetContextKeysForCustomPolicy" => simulation::keys_of_custom(request),
+        "GetContextKeysForPrincipalPolicy" => simulation::keys_of_principal(request).await,
         "GetGroup" => groups::get(request).await,
         "GetGroupPolicy" => inline::get::<GroupRecord>(request).await,
         "GetLoginProfile" => absent::login_profile(request).await,
@@ -207,6 +214,8 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
         "RemoveClientIDFromOpenIDConnectProvider" => oidc_providers::remove_client_id(request).await,
         "RemoveUserFromGroup" => membership::remove(request).await,
         "SetDefaultPolicyVersion" => policy_versions::set_default(request).await,
+        "SimulateCustomPolicy" => simulation::custom(request).await,
+        "SimulatePrincipalPolicy" => simulation::principal(request).await,
         "TagOpenIDConnectProvider" => oidc_providers::tag(request).await,
         "TagPolicy" => policies::tag(request).await,
         "TagRole" => principal::tag::<RoleRecord>(request).await,
