@@ -1,9 +1,10 @@
 //! What the fuzz targets share: requests as text, keys that are no secret, bodies that arrive in pieces.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
-use coffer_access::Caller;
+use coffer_access::{Caller, NamedPrincipal};
 use coffer_crypto::{AeadKey, Key32, hkdf_sha512};
 use coffer_s3::auth::{Identified, Identities, Identity};
 use coffer_s3::error::S3Error;
@@ -82,8 +83,12 @@ impl Identities for Root {
         Ok(None)
     }
 
-    async fn principal_exists(&self, _: &str) -> Result<bool, S3Error> {
-        Ok(false)
+    async fn principal(&self, _: &str) -> Result<Option<NamedPrincipal>, S3Error> {
+        Ok(None)
+    }
+
+    async fn changed_names(&self, _: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, S3Error> {
+        Ok(BTreeMap::new())
     }
 }
 
