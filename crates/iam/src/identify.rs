@@ -222,3 +222,64 @@ fn unless_expired(credential: Arc<Credential>, now_ms: u64) -> Identified {
         _ => Identified::Known(credential),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use coffer_meta::{CommitError, EngineError};
+    use coffer_testkit::{EngineCall, Fault, When};
+
+    use crate::testing::{Keys, World, code, root};
+
+    #[tokio::test]
+    async fn unknown_and_inactive_keys_are_the_same_reads_and_the_same_words() {
+        let world = World::new().await;
+        let bob = world.user("bob").await;
+        let inactive = [("UserName", "bob"), ("AccessKeyId", &bob.access_key), ("Status", "Inactive")];
+        world.root("UpdateAccessKey", &inactive).await.unwrap();
+        let mut seen = Vec::new();
+        for access_key in ["AKIAUNKNOWNUNKNOWN00", &bob.access_key, "AKIAUNKNOWNUNKNOWN00", &bob.access_key] {
+            let keys = Keys { access_key: access_key.to_owned(), ..bob.clone() };
+            world.faults().reset();
+            let refused = world.ask(&keys, "GetCallerIdentity", &[]).await.unwrap_err();
+            seen.push((world.faults().calls(), refused));
+        }
+        assert!(seen.iter().all(|each| *each == seen[0]), "{seen:?}");
+        assert_eq!(seen[0].1.code, "InvalidClientTokenId");
+    }
+
+    #[tokio::test]
+    async fn who_has_asked_before_is_one_read_until_something_changes() {
+        let world = World::new().await;
+        let bob = world.user("bob").await;
+        let reads = async || {
+            world.faults().reset();
+            world.ask(&bob, "GetCallerIdentity", &[]).await.unwrap();
+            world.faults().count(EngineCall::Get)
+        };
+        assert!(reads().await > 1);
+        assert_eq!(reads().await, 1);
+        world.root("CreateGroup", &[("GroupName", "g")]).await.unwrap();
+        assert!(reads().await > 1);
+        assert_eq!(reads().await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_fails_lets_nobody_in() {
+        let world = World::new().await;
+        for keys in [root(), Keys { access_key: "AKIAUNKNOWNUNKNOWN00".to_owned(), ..root() }] {
+            world.faults().inject(When::Every(EngineCall::Get), Fault::Fail(|| EngineError::NoSpace.into()));
+            let refused = world.ask(&keys, "GetCallerIdentity", &[]).await.unwrap_err();
+            assert!(refused.status.is_server_error(), "{refused:?}");
+            world.faults().reset();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_change_that_meets_another_one_does_not_happen() {
+        let world = World::new().await;
+        world.faults().inject(When::Every(EngineCall::Commit), Fault::Fail(|| CommitError::Conflict(0)));
+        assert_eq!(code(world.root("CreateUser", &[("UserName", "bob")]).await), "ConcurrentModification");
+        world.faults().reset();
+        assert_eq!(code(world.root("GetUser", &[("UserName", "bob")]).await), "NoSuchEntity");
+    }
+}

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use coffer_blob::MemoryBlobs;
 use coffer_crypto::{Key32, sha256};
 use coffer_keyring::{LocalKeyring, RootKeys};
-use coffer_meta::MemoryEngine;
+use coffer_meta::{CommitError, MemoryEngine};
 use coffer_sigv4::{RequestParts, Scope, SecretKey, Signer, Timestamp};
 use coffer_store::{Bootstrap, RootCredentials, Settings, Store, SystemClock};
+use coffer_testkit::{EngineCall, FailingEngine, Faults};
 use http::{Request, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -33,7 +34,7 @@ pub(crate) struct World {
     pub(crate) iam: Iam,
     /// What identity providers publish.
     pub(crate) documents: Arc<FakeDocuments>,
-    engine: Arc<MemoryEngine>,
+    engine: Arc<FailingEngine<MemoryEngine>>,
     metadata_key: Key32,
     now_ms: AtomicU64,
 }
@@ -56,7 +57,7 @@ pub(crate) struct Refused {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let (engine, metadata_key) = (Arc::new(MemoryEngine::default()), Key32::generate());
+        let (engine, metadata_key) = (Arc::new(FailingEngine::new(MemoryEngine::default())), Key32::generate());
         let documents = Arc::new(FakeDocuments::default());
         let iam = iam_over(&engine, &metadata_key, &documents, false);
         let world = Self { iam, documents, engine, metadata_key, now_ms: AtomicU64::new(1_800_000_000_000) };
@@ -71,6 +72,11 @@ impl World {
         let iam = iam_over(&self.engine, &self.metadata_key, &self.documents, root_key_is_given);
         iam.establish(self.now_ms()).await.unwrap();
         Self { iam, ..self }
+    }
+
+    /// What goes wrong below, and how often it was called.
+    pub(crate) fn faults(&self) -> &Faults<EngineCall, CommitError> {
+        self.engine.faults()
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -213,7 +219,7 @@ fn signed(keys: &Keys, service: &str, more: &[(&'static str, &str)], body: Strin
 }
 
 fn iam_over(
-    engine: &Arc<MemoryEngine>,
+    engine: &Arc<FailingEngine<MemoryEngine>>,
     metadata_key: &Key32,
     documents: &Arc<FakeDocuments>,
     root_key_is_given: bool,

@@ -22,7 +22,7 @@ pub(super) fn password_policy(request: &ApiRequest<'_>) -> Result<String, ApiErr
 
 /// Lists of a user, each named `list`, which are always empty.
 pub(super) async fn of_user(request: &ApiRequest<'_>, list: &str) -> Result<String, ApiError> {
-    user_of(request, &format!("iam:{}", request.action)).await?;
+    user_of(request, &request.iam.view(request.account()?)).await?;
     Ok(empty(list))
 }
 

@@ -1,7 +1,6 @@
 //! CreateAccessKey, ListAccessKeys, UpdateAccessKey, DeleteAccessKey.
 
 use super::key_holder::KeyHolder;
-use super::users::user_of;
 use crate::api::ApiRequest;
 use crate::error::ApiError;
 use crate::ids::{IdKind, secret_access_key, unique_id};
@@ -15,9 +14,8 @@ pub(super) const MOST: usize = 2;
 
 pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let account = request.account()?;
-    let user = user_of(request, "iam:CreateAccessKey").await?.map(|user| user.name);
     let mut change = request.iam.change(account).await?;
-    let mut holder = KeyHolder::read(change.view(), user.as_deref()).await?;
+    let mut holder = KeyHolder::of(request, change.view()).await?;
     if holder.count() >= MOST {
         return Err(ApiError::limit_exceeded(format!("Cannot exceed quota for AccessKeysPerUser: {MOST}")));
     }
@@ -46,8 +44,7 @@ pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError>
 
 pub(super) async fn list(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let view = request.iam.view(request.account()?);
-    let user = user_of(request, "iam:ListAccessKeys").await?.map(|user| user.name);
-    let holder = KeyHolder::read(&view, user.as_deref()).await?;
+    let holder = KeyHolder::of(request, &view).await?;
     let page = Page::of(holder.keys(request.iam).await?, &request.params, |key| &key.access_key)?;
     let mut xml = Xml::new();
     xml.text_if("UserName", holder.user_name());
@@ -71,9 +68,8 @@ pub(super) async fn update(request: &ApiRequest<'_>) -> Result<String, ApiError>
         }
     };
     let access_key = access_key_id(request)?;
-    let user = user_of(request, "iam:UpdateAccessKey").await?.map(|user| user.name);
     let mut change = request.iam.change(request.account()?).await?;
-    let holder = KeyHolder::read(change.view(), user.as_deref()).await?;
+    let holder = KeyHolder::of(request, change.view()).await?;
     holder.set_inactive(&mut change, access_key, inactive).await?;
     change.commit().await?;
     Ok(String::new())
@@ -81,9 +77,8 @@ pub(super) async fn update(request: &ApiRequest<'_>) -> Result<String, ApiError>
 
 pub(super) async fn delete(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let access_key = access_key_id(request)?;
-    let user = user_of(request, "iam:DeleteAccessKey").await?.map(|user| user.name);
     let mut change = request.iam.change(request.account()?).await?;
-    let mut holder = KeyHolder::read(change.view(), user.as_deref()).await?;
+    let mut holder = KeyHolder::of(request, change.view()).await?;
     holder.remove(&mut change, access_key)?;
     change.commit().await?;
     Ok(String::new())

@@ -109,6 +109,19 @@ pub(crate) async fn named<T: Holder>(
     describe: impl FnOnce(&mut Context, Option<&T>),
 ) -> Result<T, ApiError> {
     let name = request.params.name(T::PARAM, MAX_NAME_LEN)?;
+    called(request, view, name, describe).await
+}
+
+/// As [`named`], with a name that comes from elsewhere.
+///
+/// # Errors
+/// `AccessDenied`, `NoSuchEntity`.
+pub(crate) async fn called<T: Holder>(
+    request: &ApiRequest<'_>,
+    view: &View<'_>,
+    name: &str,
+    describe: impl FnOnce(&mut Context, Option<&T>),
+) -> Result<T, ApiError> {
     let entity = view.get::<T>(name).await?;
     let arn = match &entity {
         Some(entity) => entity.arn(&view.account),

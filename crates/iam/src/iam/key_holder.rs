@@ -3,8 +3,9 @@
 use coffer_store::RootCredentials;
 use http::StatusCode;
 
-use super::users::not_found;
+use super::users::user_of;
 use crate::account::{Change, View};
+use crate::api::ApiRequest;
 use crate::error::ApiError;
 use crate::records::{AccessKeyRecord, AccountRecord, UserRecord};
 use crate::settings::Iam;
@@ -25,14 +26,22 @@ pub(super) struct ShownKey {
 }
 
 impl KeyHolder {
-    /// Reads a user; without a name the root user.
+    /// Whom the request is about, once it is authorised: see [`user_of`].
     ///
     /// # Errors
-    /// `NoSuchEntity` for a user that is gone.
-    pub(super) async fn read(view: &View<'_>, user: Option<&str>) -> Result<Self, ApiError> {
-        if let Some(name) = user {
-            return view.get(name).await?.map(Self::User).ok_or_else(|| not_found(name));
+    /// `AccessDenied`, `NoSuchEntity`.
+    pub(super) async fn of(request: &ApiRequest<'_>, view: &View<'_>) -> Result<Self, ApiError> {
+        match user_of(request, view).await? {
+            Some(user) => Ok(Self::User(user)),
+            None => Self::root(view).await,
         }
+    }
+
+    /// The root user of an account.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) async fn root(view: &View<'_>) -> Result<Self, ApiError> {
         let account = view.iam.account(&view.account).await?.ok_or_else(ApiError::service_failure)?;
         let first = view.iam.first_root_key(&view.account).await?;
         Ok(Self::Root { account, first })

@@ -24,7 +24,7 @@ pub(super) async fn get(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let attached = attached.chain(all_roles.iter().flat_map(|role| &role.policies.managed));
     let in_use = attached.collect::<BTreeSet<_>>().len();
     let versions: usize = all_policies.iter().map(|policy| policy.versions.len()).sum();
-    let root_has_keys = KeyHolder::read(&view, None).await?.count() > 0;
+    let root_has_keys = KeyHolder::root(&view).await?.count() > 0;
     let entries = [
         ("AccessKeysPerUserQuota", access_keys::MOST),
         ("AccountAccessKeysPresent", usize::from(root_has_keys)),

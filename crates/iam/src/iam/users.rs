@@ -2,6 +2,7 @@
 
 use coffer_access::{Context, Principal};
 
+use super::holder::{Holder as _, called, named};
 use super::principal::check_boundary;
 use crate::account::View;
 use crate::api::ApiRequest;
@@ -13,7 +14,7 @@ use crate::records::{AttachedRecord, TagRecord, UserRecord};
 use crate::xml::Xml;
 
 /// The longest name of a user.
-pub(super) const MAX_NAME_LEN: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 /// The most users of an account.
 pub(super) const MOST: usize = 5000;
 
@@ -57,7 +58,7 @@ pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError>
 pub(super) async fn get(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let account = request.account()?;
     let mut xml = Xml::new();
-    match user_of(request, "iam:GetUser").await? {
+    match user_of(request, &request.iam.view(account)).await? {
         Some(user) => {
             xml.element("User", |xml| write(xml, account, &user, true));
         }
@@ -73,26 +74,21 @@ pub(super) async fn get(request: &ApiRequest<'_>) -> Result<String, ApiError> {
 }
 
 pub(super) async fn update(request: &ApiRequest<'_>) -> Result<String, ApiError> {
-    let account = request.account()?;
-    let name = request.params.name("UserName", MAX_NAME_LEN)?;
     let new_name = request.params.optional_name("NewUserName", MAX_NAME_LEN)?;
     let new_path = request.params.get("NewPath").map(|_| request.params.path("NewPath")).transpose()?;
-    let user = existing(&request.iam.view(account), name, request, "iam:UpdateUser").await?;
+    let mut change = request.iam.change(request.account()?).await?;
+    let user = named::<UserRecord>(request, change.view(), |_, _| {}).await?;
     let moved = UserRecord {
         name: new_name.unwrap_or(&user.name).to_owned(),
         path: new_path.unwrap_or(&user.path).to_owned(),
         ..user.clone()
     };
     // Renaming needs the permission on what the user becomes, too.
-    request.authorize("iam:UpdateUser", &arn::user(account, &moved.path, &moved.name))?;
-    let mut change = request.iam.change(account).await?;
-    if change.get::<UserRecord>(name).await? != Some(user) {
-        return Err(ApiError::concurrent_modification());
-    }
-    if !moved.name.eq_ignore_ascii_case(name) && change.get::<UserRecord>(&moved.name).await?.is_some() {
+    request.authorize("iam:UpdateUser", &moved.arn(&change.view().account))?;
+    if !moved.name.eq_ignore_ascii_case(&user.name) && change.get::<UserRecord>(&moved.name).await?.is_some() {
         return Err(ApiError::entity_already_exists(format!("User with name {} already exists.", moved.name)));
     }
-    change.delete::<UserRecord>(name);
+    change.delete::<UserRecord>(&user.name);
     change.put(&moved);
     for access_key in &moved.access_keys {
         if let Some(mut key) = request.iam.access_key(access_key).await? {
@@ -105,11 +101,8 @@ pub(super) async fn update(request: &ApiRequest<'_>) -> Result<String, ApiError>
 }
 
 pub(super) async fn delete(request: &ApiRequest<'_>) -> Result<String, ApiError> {
-    let account = request.account()?;
-    let name = request.params.name("UserName", MAX_NAME_LEN)?;
-    existing(&request.iam.view(account), name, request, "iam:DeleteUser").await?;
-    let mut change = request.iam.change(account).await?;
-    let user = change.get::<UserRecord>(name).await?.ok_or_else(|| not_found(name))?;
+    let mut change = request.iam.change(request.account()?).await?;
+    let user = named::<UserRecord>(request, change.view(), |_, _| {}).await?;
     let conflict = if !user.access_keys.is_empty() {
         Some("Cannot delete entity, must delete access keys first.")
     } else if !user.groups.is_empty() {
@@ -124,7 +117,7 @@ pub(super) async fn delete(request: &ApiRequest<'_>) -> Result<String, ApiError>
     if let Some(message) = conflict {
         return Err(ApiError::delete_conflict(message));
     }
-    change.delete::<UserRecord>(name);
+    change.delete::<UserRecord>(&user.name);
     change.commit().await?;
     Ok(String::new())
 }
@@ -144,38 +137,18 @@ pub(super) async fn list(request: &ApiRequest<'_>) -> Result<String, ApiError> {
 
 /// The user that a request is about, once it is authorised: the one it names, else the caller itself; `None` for the
 /// root user.
-pub(super) async fn user_of(request: &ApiRequest<'_>, action: &str) -> Result<Option<UserRecord>, ApiError> {
-    let account = request.account()?;
-    let view = request.iam.view(account);
-    if let Some(name) = request.params.optional_name("UserName", 128)? {
-        return existing(&view, name, request, action).await.map(Some);
+pub(super) async fn user_of(request: &ApiRequest<'_>, view: &View<'_>) -> Result<Option<UserRecord>, ApiError> {
+    if request.params.get(UserRecord::PARAM).is_some() {
+        return named(request, view, |_, _| {}).await.map(Some);
     }
     match &request.caller.principal {
-        Principal::User { name, .. } => existing(&view, name, request, action).await.map(Some),
+        Principal::User { name, .. } => called(request, view, name, |_, _| {}).await.map(Some),
         Principal::Root { .. } => {
-            request.authorize(action, &request.caller.principal.arn())?;
+            request.authorize(&format!("iam:{}", request.action), &request.caller.principal.arn())?;
             Ok(None)
         }
         _ => Err(ApiError::validation("Must specify userName when calling with non-User credentials")),
     }
-}
-
-/// A user, if the caller may do `action` on it. Whether there is one is told only to who may.
-pub(super) async fn existing(
-    view: &View<'_>,
-    name: &str,
-    request: &ApiRequest<'_>,
-    action: &str,
-) -> Result<UserRecord, ApiError> {
-    let user = view.get::<UserRecord>(name).await?;
-    let (path, shown) = user.as_ref().map_or(("/", name), |user| (&user.path, &user.name));
-    request.authorize_with(action, &arn::user(&view.account, path, shown), |context| {
-        for tag in user.iter().flat_map(|user| &user.tags) {
-            context.set(&format!("aws:ResourceTag/{}", tag.key), &tag.value);
-            context.set(&format!("iam:ResourceTag/{}", tag.key), &tag.value);
-        }
-    })?;
-    user.ok_or_else(|| not_found(name))
 }
 
 /// Sets the condition keys of the tags that a request brings.
@@ -219,8 +192,4 @@ pub(super) fn write_tags(xml: &mut Xml, tags: &[TagRecord]) {
     xml.list("Tags", tags, |xml, tag| {
         xml.text("Key", &tag.key).text("Value", &tag.value);
     });
-}
-
-pub(super) fn not_found(name: &str) -> ApiError {
-    ApiError::no_such_entity(format!("The user with name {name} cannot be found."))
 }
