@@ -44,6 +44,9 @@ pub(super) fn action(service: Service, params: &Params) -> Result<&'static str, 
     })
 }
 
+/// The one action that answers with a result that has nothing in it. Others without a result have no element for it.
+const EMPTY_RESULT: &str = "UpdateRole";
+
 /// The document of an answer.
 pub(super) fn success(service: Service, action: &str, result: &str, request_id: &str) -> String {
     let mut metadata = Xml::new();
@@ -51,7 +54,8 @@ pub(super) fn success(service: Service, action: &str, result: &str, request_id: 
         xml.text("RequestId", request_id);
     });
     let metadata = metadata.into_string();
-    let result = if result.is_empty() { String::new() } else { format!("<{action}Result>{result}</{action}Result>") };
+    let has_result = !result.is_empty() || action == EMPTY_RESULT;
+    let result = if has_result { format!("<{action}Result>{result}</{action}Result>") } else { String::new() };
     let namespace = namespace(service);
     format!("<{action}Response xmlns=\"{namespace}\">{result}{metadata}</{action}Response>")
 }

@@ -103,7 +103,8 @@ async fn sessions_last_an_hour_to_twelve() {
         let refused = world.root("CreateRole", &params).await.err().map(|refused| refused.code);
         assert_eq!(refused.as_deref(), (!is_taken).then_some("ValidationError"));
     }
-    world.root("UpdateRole", &[("RoleName", "r3600"), ("MaxSessionDuration", "7200")]).await.unwrap();
+    let updated = world.root("UpdateRole", &[("RoleName", "r3600"), ("MaxSessionDuration", "7200")]).await.unwrap();
+    assert!(updated.contains("<UpdateRoleResult></UpdateRoleResult>"), "clients look for it");
     let shown = world.root("GetRole", &[("RoleName", "r3600")]).await.unwrap();
     assert_eq!(text(&shown, "MaxSessionDuration"), "7200");
 }
