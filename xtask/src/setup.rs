@@ -1,4 +1,5 @@
-//! What the end-to-end tests need on this machine: s3cmd from Debian, the other clients in `.venv`.
+//! What the end-to-end tests need on this machine: s3cmd and Node from Debian, the other clients in `.venv`, the identity
+//! provider in its folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,9 +20,13 @@ pub(crate) fn python(root: &Path) -> Result<PathBuf> {
     if !succeeds("python3", &["-c", "import ensurepip, venv"]) {
         packages.extend(["python3", "python3-venv"]);
     }
+    if !succeeds("npm", &["--version"]) {
+        packages.extend(["nodejs", "npm"]);
+    }
     if !packages.is_empty() {
         install(&packages)?;
     }
+    identity_provider(&root.join("e2e/identity_provider"))?;
     let environment = root.join(".venv");
     let python = environment.join("bin/python");
     let requirements = root.join("e2e/requirements.txt");
@@ -38,6 +43,18 @@ pub(crate) fn python(root: &Path) -> Result<PathBuf> {
     run(Command::new(&python).args(pip).arg(&requirements))?;
     fs::write(&installed, wanted).context(".venv cannot be written")?;
     Ok(python)
+}
+
+/// Installs the identity provider of the tests, at the versions of its lock file.
+fn identity_provider(folder: &Path) -> Result<()> {
+    let wanted = fs::read_to_string(folder.join("package-lock.json")).context("package-lock.json cannot be read")?;
+    // A copy of what was installed last, written when the installation is complete.
+    let installed = folder.join("node_modules/installed-lock.json");
+    if fs::read_to_string(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder))?;
+    fs::write(&installed, wanted).context("node_modules cannot be written")
 }
 
 /// Installs Debian packages, by sudo unless this is root already.
