@@ -1,6 +1,6 @@
 //! What the rows hold: CBOR maps with small integer keys, as the store's own.
 //!
-//! A field is never renumbered; a new one is optional. `docs/spec/records.md` is the reference. Times are milliseconds
+//! A field is never renumbered; a new one is optional. `docs/spec/identities.md` is the reference. Times are milliseconds
 //! since 1970. Paths start and end with `/`.
 
 use std::collections::BTreeMap;
