@@ -7,6 +7,11 @@ use percent_encoding::percent_decode_str;
 use crate::error::ApiError;
 use crate::records::TagRecord;
 
+/// The most parameters of a request: fifty tags and a list of everything else are a few hundred.
+const MOST: usize = 2000;
+/// The longest name of a parameter, in bytes.
+pub(crate) const MAX_NAME_LEN: usize = 256;
+
 /// Decoded parameters. There is no `Debug`: they may hold tokens.
 #[derive(Default)]
 pub(crate) struct Params(BTreeMap<String, String>);
@@ -15,20 +20,27 @@ impl Params {
     /// Reads a form body or a query string. Of a parameter that is there twice, the first one counts.
     ///
     /// # Errors
-    /// `MalformedQueryString` when it cannot be decoded to UTF-8.
+    /// `MalformedQueryString` when it cannot be decoded to UTF-8, and as [`Params::insert`].
     pub(crate) fn parse(form: &str) -> Result<Self, ApiError> {
-        let mut params = BTreeMap::new();
+        let mut params = Self::default();
         for pair in form.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = (decode(name)?, decode(value)?);
-            params.entry(name).or_insert(value);
+            params.insert(&decode(name)?, decode(value)?)?;
         }
-        Ok(Self(params))
+        Ok(params)
     }
 
-    /// Adds a parameter.
-    pub(crate) fn insert(&mut self, name: &str, value: String) {
-        self.0.insert(name.to_owned(), value);
+    /// Adds a parameter, unless it is there. What a request may make of a few bytes is bounded: whoever sends it need
+    /// not have said who they are.
+    ///
+    /// # Errors
+    /// `MalformedQueryString` for too many parameters and for names that are too long.
+    pub(crate) fn insert(&mut self, name: &str, value: String) -> Result<(), ApiError> {
+        if name.len() > MAX_NAME_LEN || self.0.len() >= MOST {
+            return Err(malformed_query());
+        }
+        self.0.entry(name.to_owned()).or_insert(value);
+        Ok(())
     }
 
     /// A parameter, as it was sent.
@@ -138,6 +150,11 @@ impl Params {
         let mut tags: Vec<TagRecord> = Vec::new();
         for index in 1_usize.. {
             let Some(key) = self.get(&format!("{name}.member.{index}.Key")) else { break };
+            if tags.len() == MOST {
+                return Err(ApiError::limit_exceeded(format!(
+                    "The number of tags has reached the maximum limit of {MOST}."
+                )));
+            }
             let value_name = format!("{name}.member.{index}.Value");
             let value = self.get(&value_name).ok_or_else(|| invalid(&value_name, None, "Member must not be null"))?;
             if key.is_empty() || key.chars().count() > 128 {
@@ -153,11 +170,6 @@ impl Params {
                 return Err(ApiError::invalid_input(message));
             }
             tags.push(TagRecord { key: key.to_owned(), value: value.to_owned() });
-        }
-        if tags.len() > MOST {
-            return Err(ApiError::limit_exceeded(format!(
-                "The number of tags has reached the maximum limit of {MOST}."
-            )));
         }
         Ok(tags)
     }
@@ -209,12 +221,14 @@ fn decode(text: &str) -> Result<String, ApiError> {
     let text = text.replace('+', " ");
     match percent_decode_str(&text).decode_utf8() {
         Ok(decoded) => Ok(decoded.into_owned()),
-        Err(_) => Err(ApiError::new(
-            http::StatusCode::BAD_REQUEST,
-            "MalformedQueryString",
-            "The query string contains a syntax error.",
-        )),
+        Err(_) => Err(malformed_query()),
     }
+}
+
+/// `MalformedQueryString`
+pub(crate) fn malformed_query() -> ApiError {
+    let message = "The query string contains a syntax error.";
+    ApiError::new(http::StatusCode::BAD_REQUEST, "MalformedQueryString", message)
 }
 
 #[cfg(test)]
@@ -231,6 +245,23 @@ mod tests {
         assert_eq!(params.get("Name"), Some("a b+c%25"));
         assert_eq!((params.get("Empty"), params.get("Bare"), params.get("No")), (Some(""), Some(""), None));
         assert!(Params::parse("a=%ff").is_err());
+    }
+
+    #[test]
+    fn a_small_form_does_not_become_many_parameters() {
+        let form = |count: usize| (0..count).map(|n| format!("{n}&")).collect::<String>();
+        assert!(Params::parse(&form(MOST)).is_ok());
+        let refused = |form: &str| Params::parse(form).err().map(|error| error.code());
+        assert_eq!(refused(&form(MOST + 1)), Some("MalformedQueryString"));
+        assert_eq!(refused(&"n".repeat(MAX_NAME_LEN + 1)), Some("MalformedQueryString"));
+    }
+
+    #[test]
+    fn a_fifty_first_tag_is_refused_before_it_is_compared() {
+        let tag = |n: usize| format!("T.member.{n}.Key=k{n}&T.member.{n}.Value=");
+        let form = |count: usize| (1..=count).map(tag).collect::<Vec<_>>().join("&");
+        assert_eq!(params(&form(50)).tags("T").ok().map(|tags| tags.len()), Some(50));
+        assert_eq!(params(&form(51)).tags("T").err().map(|error| error.code()), Some("LimitExceeded"));
     }
 
     #[test]

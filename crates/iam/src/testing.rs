@@ -28,6 +28,8 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 pub(crate) const ROOT_ACCESS_KEY: &str = "COFFERROOT";
 const ROOT_SECRET_KEY: &str = "the secret of the root user";
 const HOST: &str = "iam.localhost";
+/// From this machine, over TLS.
+pub(crate) const SECURE: ApiConnection = ApiConnection { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: true };
 
 /// A store with its first account, and a time that moves when told to.
 pub(crate) struct World {
@@ -98,6 +100,17 @@ impl World {
 
     /// Asks for an action of IAM, or of STS if it is one of those. Returns the whole document.
     pub(crate) async fn ask(&self, keys: &Keys, action: &str, params: &[(&str, &str)]) -> Result<String, Refused> {
+        self.ask_over(SECURE, keys, action, params).await
+    }
+
+    /// As [`World::ask`], over a connection that is like this.
+    pub(crate) async fn ask_over(
+        &self,
+        connection: ApiConnection,
+        keys: &Keys,
+        action: &str,
+        params: &[(&str, &str)],
+    ) -> Result<String, Refused> {
         let service = if sts::ACTIONS.contains(&action) { "sts" } else { "iam" };
         let version = if service == "sts" { "2011-06-15" } else { "2010-05-08" };
         let mut form = format!("Action={action}&Version={version}");
@@ -105,7 +118,7 @@ impl World {
             form.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         }
         let content_type = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
-        self.send(signed(keys, service, &content_type, form, self.now_ms())).await
+        self.send(connection, signed(keys, service, &content_type, form, self.now_ms())).await
     }
 
     /// Asks for an action of Organizations with these parameters.
@@ -113,7 +126,7 @@ impl World {
         let target = format!("AWSOrganizationsV20161128.{action}");
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
         let request = signed(keys, "organizations", &headers, params.to_string(), self.now_ms());
-        let answer = self.handle(request).await;
+        let answer = self.handle(SECURE, request).await;
         let (status, body) = (answer.response.status(), answer.response.into_body());
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice::<Value>(&body).unwrap() };
         if status.is_success() {
@@ -125,21 +138,31 @@ impl World {
 
     /// Asks for an action without a signature.
     pub(crate) async fn ask_unsigned(&self, action: &str, params: &[(&str, &str)]) -> Result<String, Refused> {
+        self.ask_unsigned_over(SECURE, action, params).await
+    }
+
+    /// As [`World::ask_unsigned`], over a connection that is like this.
+    pub(crate) async fn ask_unsigned_over(
+        &self,
+        connection: ApiConnection,
+        action: &str,
+        params: &[(&str, &str)],
+    ) -> Result<String, Refused> {
         let mut form = format!("Action={action}");
         for (name, value) in params {
             form.push_str(&format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         }
-        self.send(Request::post("/").header("host", HOST).body(Bytes::from(form)).unwrap()).await
+        self.send(connection, Request::post("/").header("host", HOST).body(Bytes::from(form)).unwrap()).await
     }
 
-    async fn handle(&self, request: Request<Bytes>) -> ApiAnswer {
+    /// Answers a request as it is.
+    pub(crate) async fn handle(&self, connection: ApiConnection, request: Request<Bytes>) -> ApiAnswer {
         let (parts, body) = request.into_parts();
-        let connection = ApiConnection { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: true };
         self.iam.handle(&parts, &body, connection, "request-id", self.now_ms()).await
     }
 
-    async fn send(&self, request: Request<Bytes>) -> Result<String, Refused> {
-        let answer = self.handle(request).await;
+    async fn send(&self, connection: ApiConnection, request: Request<Bytes>) -> Result<String, Refused> {
+        let answer = self.handle(connection, request).await;
         let (status, document) = (answer.response.status(), answer.response.into_body());
         let document = String::from_utf8(document.to_vec()).unwrap();
         if status.is_success() {

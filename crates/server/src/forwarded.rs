@@ -1,4 +1,4 @@
-//! The address of a client behind proxies.
+//! What proxies say about the client behind them.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,6 +25,16 @@ pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Netwo
         }
     }
     client
+}
+
+/// Whether `X-Forwarded-Proto` says that the client came over TLS. What stands there twice says nothing: the client may
+/// have written one of them.
+pub(crate) fn says_https(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all("x-forwarded-proto").iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.as_bytes().eq_ignore_ascii_case(b"https"),
+        _ => false,
+    }
 }
 
 /// An address, with or without a port: some proxies write one.
@@ -71,5 +81,26 @@ mod tests {
         check("10.0.0.1", &["192.0.2.1,unknown,10.0.0.2"], "10.0.0.2");
         check("10.0.0.1", &["192.0.2.1,,10.0.0.2"], "10.0.0.2");
         check("10.0.0.1", &["198.51.100.7\u{e9}"], "10.0.0.1");
+    }
+
+    #[test]
+    fn one_word_says_https_and_nothing_else_does() {
+        for (values, expected) in [
+            (&["https"][..], true),
+            (&["HTTPS"], true),
+            (&[], false),
+            (&["http"], false),
+            (&["https", "http"], false),
+            (&["http", "https"], false),
+            (&["https", "https"], false),
+            (&["https,http"], false),
+            (&["https "], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-forwarded-proto", HeaderValue::from_static(value));
+            }
+            assert_eq!(says_https(&headers), expected, "{values:?}");
+        }
     }
 }

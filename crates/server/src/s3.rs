@@ -23,7 +23,7 @@ use crate::config::{Network, Settings};
 use crate::credentials::Root;
 use crate::data::Data;
 use crate::documents::HttpsDocuments;
-use crate::forwarded::client_address;
+use crate::forwarded::{client_address, says_https};
 use crate::identities::IamIdentities;
 use crate::listen::{Answer, Client, Handler};
 use crate::logs::{Entry, Logs};
@@ -118,8 +118,8 @@ impl S3 {
         };
         record.note_body(Received::whole(body.len()));
         let ConnectionInfo { client, tls, trusted_proxy, .. } = record.connection;
-        let forwarded = parts.headers.get("x-forwarded-proto").is_some_and(|value| value == "https");
-        let connection = ApiConnection { peer: client, secure: tls.is_some() || (trusted_proxy && forwarded) };
+        let secure = tls.is_some() || (trusted_proxy && says_https(&parts.headers));
+        let connection = ApiConnection { peer: client, secure };
         let answer = self.iam.handle(&parts, &body, connection, &record.request_id, record.received_ms).await;
         record.note_action(Action { service: answer.service, name: answer.operation });
         if let (Some(caller), Some(access_key)) = (answer.caller, answer.access_key) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::service::Service;
 use crate::error::ApiError;
-use crate::params::Params;
+use crate::params::{MAX_NAME_LEN, Params};
 
 pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 /// What the names of actions are prefixed with.
@@ -37,27 +37,27 @@ pub(super) fn params(body: &Bytes) -> Result<Params, ApiError> {
         return Err(none());
     }
     let mut params = Params::default();
-    flatten("", &object, &mut params);
+    flatten("", &object, &mut params).map_err(|_| none())?;
     Ok(params)
 }
 
-fn flatten(name: &str, value: &Value, params: &mut Params) {
+/// Adds what is in a value. The name of each item of a list repeats that of the list, so a long one is refused before
+/// it is repeated.
+fn flatten(name: &str, value: &Value, params: &mut Params) -> Result<(), ApiError> {
     match value {
-        Value::Null => {}
+        Value::Null => Ok(()),
         Value::Bool(flag) => params.insert(name, flag.to_string()),
         Value::Number(number) => params.insert(name, number.to_string()),
         Value::String(text) => params.insert(name, text.clone()),
+        Value::Array(_) | Value::Object(_) if name.len() > MAX_NAME_LEN => Err(none()),
         Value::Array(items) => {
-            for (index, item) in (1_usize..).zip(items) {
-                flatten(&format!("{name}.member.{index}"), item, params);
-            }
+            let mut items = (1_usize..).zip(items);
+            items.try_for_each(|(index, item)| flatten(&format!("{name}.member.{index}"), item, params))
         }
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
-                flatten(&name, value, params);
-            }
-        }
+        Value::Object(fields) => fields.iter().try_for_each(|(field, value)| {
+            let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+            flatten(&name, value, params)
+        }),
     }
 }
 
@@ -112,6 +112,17 @@ mod tests {
             ("Tags", None),
         ] {
             assert_eq!(params.get(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_not_repeated_for_each_item() {
+        let list = vec!["0"; 400_000].join(",");
+        let long = format!(r#"{{"{}":[{list}]}}"#, "n".repeat(200_000));
+        let many = format!(r#"{{"n":[{list}]}}"#);
+        for body in [long, many] {
+            let error = params(&Bytes::from(body)).err();
+            assert_eq!(error.map(|error| error.code()), Some("SerializationException"));
         }
     }
 

@@ -33,6 +33,26 @@ pub struct ApiConnection {
     pub secure: bool,
 }
 
+impl ApiConnection {
+    /// Refuses an action whose answer shows a secret to whoever listens on the way: over plain HTTP it goes to clients
+    /// on this machine only.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    fn check_secrecy(self, action: &str) -> Result<(), ApiError> {
+        if self.secure || self.peer.to_canonical().is_loopback() || !SHOW_SECRETS.contains(&action) {
+            return Ok(());
+        }
+        Err(ApiError::access_denied(format!(
+            "The answer to {action} holds a secret, which is sent to another machine over HTTPS only. Use the https:// \
+             endpoint of this server."
+        )))
+    }
+}
+
+/// The actions whose answers hold a secret access key.
+const SHOW_SECRETS: [&str; 4] = ["AssumeRole", "AssumeRoleWithWebIdentity", "CreateAccessKey", "GetSessionToken"];
+
 /// An answer, and what it answers.
 pub struct ApiAnswer {
     /// The answer.
@@ -132,6 +152,8 @@ impl Iam {
                 let params = query::params(parts, body)?;
                 (query::action(asked.service, &params)?, params)
             }
+            // Nothing of this protocol is for strangers, nor is the work of reading what they send.
+            Protocol::Json if credential.is_none() => return Err(missing_token()),
             Protocol::Json => (json::known_action(asked.service, parts)?, json::params(body)?),
         };
         asked.action = Some(action);
@@ -144,6 +166,7 @@ impl Iam {
         } else if !sts::is_unsigned(action) {
             return Err(missing_token());
         }
+        connection.check_secrecy(action)?;
         let caller =
             credential.as_ref().map_or_else(|| Arc::new(Caller::anonymous()), |known| Arc::clone(&known.caller));
         let context = context(parts, connection, now_ms);
@@ -180,3 +203,6 @@ fn context(parts: &Parts, connection: ApiConnection, now_ms: u64) -> Context {
 fn missing_token() -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "MissingAuthenticationToken", "Request is missing Authentication Token")
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use super::service::Service;
 use crate::error::ApiError;
-use crate::params::Params;
+use crate::params::{Params, malformed_query};
 use crate::xml::Xml;
 
 pub(super) const CONTENT_TYPE: &str = "text/xml";
@@ -23,10 +23,7 @@ pub(super) fn params(parts: &Parts, body: &Bytes) -> Result<Params, ApiError> {
         let message = "The HTTP method of the request is not supported.";
         return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "InvalidHttpRequest", message));
     }
-    let body = str::from_utf8(body).map_err(|_| {
-        ApiError::new(StatusCode::BAD_REQUEST, "MalformedQueryString", "The query string contains a syntax error.")
-    })?;
-    Params::parse(body)
+    Params::parse(str::from_utf8(body).map_err(|_| malformed_query())?)
 }
 
 /// The action that the parameters name.

@@ -108,14 +108,14 @@ async fn find_provider(
 fn tags_of(identity: &WebIdentity) -> Result<(Vec<TagRecord>, Vec<String>), ApiError> {
     let mut params = Params::default();
     for (index, (key, value)) in (1_usize..).zip(&identity.tags) {
-        params.insert(&format!("Tags.member.{index}.Key"), key.clone());
-        params.insert(&format!("Tags.member.{index}.Value"), value.clone());
+        params.insert(&format!("Tags.member.{index}.Key"), key.clone())?;
+        params.insert(&format!("Tags.member.{index}.Value"), value.clone())?;
     }
     for (index, key) in (1_usize..).zip(&identity.transitive_tags) {
-        params.insert(&format!("TransitiveTagKeys.member.{index}"), key.clone());
+        params.insert(&format!("TransitiveTagKeys.member.{index}"), key.clone())?;
     }
     if let Some(source_identity) = &identity.source_identity {
-        params.insert("SourceIdentity", source_identity.clone());
+        params.insert("SourceIdentity", source_identity.clone())?;
     }
     input::optional(&params, "SourceIdentity", &NAME)?;
     let SessionLimits { tags, transitive_tags, .. } = SessionLimits::read(&params)?;

@@ -22,6 +22,10 @@ pub(super) fn parse_tagging_header(headers: &Headers) -> Result<Vec<(String, Str
         S3Error::invalid_argument(message, NAME, Some(text))
     };
     let query = Query::parse(text).map_err(|_| invalid())?;
+    // A header has room for thousands, and each is compared with all others.
+    if query.iter().nth(MOST_TAGS).is_some() {
+        return Err(S3Error::too_many_tags());
+    }
     let tags: Vec<_> = query.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     if tags.iter().enumerate().any(|(index, (key, _))| tags[..index].iter().any(|(other, _)| other == key)) {
         return Err(invalid());
@@ -31,9 +35,6 @@ pub(super) fn parse_tagging_header(headers: &Headers) -> Result<Vec<(String, Str
 }
 
 fn check_tags(tags: &[(String, String)]) -> Result<(), S3Error> {
-    if tags.len() > MOST_TAGS {
-        return Err(S3Error::too_many_tags());
-    }
     for (key, value) in tags {
         if key.is_empty() || key.chars().count() > MOST_KEY_CHARS || !key.chars().all(is_allowed) {
             return Err(S3Error::invalid_tag("The TagKey you have provided is invalid", Some(key)));
