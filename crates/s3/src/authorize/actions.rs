@@ -88,6 +88,7 @@ pub(crate) fn needs(operation: Operation) -> Needs {
         ListMultipartUploads => Bucket("s3:ListBucketMultipartUploads"),
         ListObjectVersions => Bucket("s3:ListBucketVersions"),
         ListParts => object("s3:ListMultipartUploadParts"),
+        ListTagsForResource => Bucket("s3:ListTagsForResource"),
         PreflightObject => Nothing,
         DeleteAccountPublicAccessBlock | PutAccountPublicAccessBlock => Account("s3:PutAccountPublicAccessBlock"),
         PutBucketAbac => Bucket("s3:PutBucketAbac"),
@@ -119,6 +120,8 @@ pub(crate) fn needs(operation: Operation) -> Needs {
         PutObjectTagging => Object("s3:PutObjectTagging", "s3:PutObjectVersionTagging"),
         DeletePublicAccessBlock | PutPublicAccessBlock => Bucket("s3:PutBucketPublicAccessBlock"),
         RestoreObject => object("s3:RestoreObject"),
+        TagResource => Bucket("s3:TagResource"),
+        UntagResource => Bucket("s3:UntagResource"),
         UpdateBucketMetadataAnnotationTableConfiguration => {
             Bucket("s3:UpdateBucketMetadataAnnotationTableConfiguration")
         }

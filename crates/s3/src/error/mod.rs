@@ -10,6 +10,7 @@ mod general;
 mod integrity;
 mod logging;
 mod ownership;
+mod unset;
 
 use std::borrow::Cow;
 use std::fmt;

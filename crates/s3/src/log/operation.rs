@@ -61,7 +61,8 @@ fn resource(operation: Operation) -> &'static str {
         | PutAccountPublicAccessBlock | DeleteAccountPublicAccessBlock => "PUBLIC_ACCESS_BLOCK",
         GetBucketReplication | PutBucketReplication | DeleteBucketReplication => "REPLICATION",
         GetBucketRequestPayment | PutBucketRequestPayment => "REQUEST_PAYMENT",
-        GetBucketTagging | PutBucketTagging | DeleteBucketTagging => "TAGGING",
+        GetBucketTagging | PutBucketTagging | DeleteBucketTagging | ListTagsForResource | TagResource | UntagResource =>
+            "TAGGING",
         GetBucketVersioning | PutBucketVersioning => "VERSIONING",
         GetBucketWebsite | PutBucketWebsite | DeleteBucketWebsite => "WEBSITE",
         GetObjectAnnotation | PutObjectAnnotation | DeleteObjectAnnotation | ListObjectAnnotations =>

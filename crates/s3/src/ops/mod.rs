@@ -26,6 +26,7 @@ mod public_access_block;
 mod put;
 mod store_error;
 mod tagging;
+mod unset;
 mod uploads;
 
 use std::ops::Deref;
@@ -193,7 +194,7 @@ impl S3Operations {
             Operation::AbortMultipartUpload => self.abort_multipart_upload(request).await,
             Operation::ListParts => self.list_parts(request).await,
             Operation::ListMultipartUploads => self.list_multipart_uploads(request).await,
-            _ => Err(S3Error::not_implemented()),
+            _ => self.unset(request),
         }
     }
 }

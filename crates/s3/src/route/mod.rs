@@ -1,15 +1,18 @@
 //! From method, host, path and query to bucket, key and operation.
 
 mod bucket_name;
+mod control;
 mod operation;
 mod table;
 
 use crate::error::S3Error;
 use crate::headers::Headers;
 use crate::query::{Query, decode};
+use control::control_route;
 use table::{BUCKET, OBJECT, Row};
 
 pub use bucket_name::may_be_a_bucket;
+pub use control::ACCOUNT_ID;
 pub use operation::Operation;
 
 /// Bytes of UTF-8 that an object key can have.
@@ -17,8 +20,8 @@ pub const MAX_KEY_LEN: usize = 1024;
 
 /// What a request is about.
 ///
-/// There is a bucket in every operation but ListBuckets and those of the S3 Control API, and a key in every operation on an object but PostObject,
-/// whose key is in its form.
+/// There is a bucket in every operation but ListBuckets and those on an account's Block Public Access, and a key in
+/// every operation on an object but PostObject, whose key is in its form.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
     /// The bucket: any name that [`may_be_a_bucket`].
@@ -50,8 +53,8 @@ pub struct RequestLine<'a> {
 /// `InvalidURI`, `InvalidBucketName`, `KeyTooLongError`, `MethodNotAllowed`; `InvalidArgument` for two sub-resources
 /// at once.
 pub fn route(request: &RequestLine<'_>, domains: &[String]) -> Result<Route, S3Error> {
-    if let Some(operation) = control_operation(request, domains)? {
-        return Ok(Route { bucket: None, key: None, operation });
+    if let Some(route) = control_route(request, domains)? {
+        return Ok(route);
     }
     let path = request.path.strip_prefix('/').unwrap_or(request.path);
     let (bucket, key) = match virtual_bucket(request.host, domains) {
@@ -87,28 +90,6 @@ fn virtual_bucket(host: &str, domains: &[String]) -> Option<String> {
     let bucket = |domain: &String| host.strip_suffix(domain.as_str())?.strip_suffix('.').map(str::to_owned);
     domains.iter().find_map(bucket).filter(|bucket| !bucket.is_empty())
 }
-
-/// The operation of the S3 Control API that this is, told from S3 by its path and the account in its headers. Clients
-/// put the account in front of the host as well.
-fn control_operation(request: &RequestLine<'_>, domains: &[String]) -> Result<Option<Operation>, S3Error> {
-    let Some(account) = request.headers.text(ACCOUNT_ID)?.filter(|_| request.path == ACCOUNT_PUBLIC_ACCESS_BLOCK)
-    else {
-        return Ok(None);
-    };
-    if virtual_bucket(request.host, domains).is_some_and(|bucket| bucket != account) {
-        return Ok(None);
-    }
-    match request.method {
-        "GET" => Ok(Some(Operation::GetAccountPublicAccessBlock)),
-        "PUT" => Ok(Some(Operation::PutAccountPublicAccessBlock)),
-        "DELETE" => Ok(Some(Operation::DeleteAccountPublicAccessBlock)),
-        method => Err(S3Error::method_not_allowed(method, "PUBLICACCESSBLOCK", "GET, PUT, DELETE".into())),
-    }
-}
-
-/// The header of the S3 Control API that names the account.
-pub const ACCOUNT_ID: &str = "x-amz-account-id";
-const ACCOUNT_PUBLIC_ACCESS_BLOCK: &str = "/v20180820/configuration/publicAccessBlock";
 
 fn service_operation(request: &RequestLine<'_>) -> Result<Operation, S3Error> {
     match request.method {

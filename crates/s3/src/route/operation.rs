@@ -105,6 +105,7 @@ operations! {
     ListObjects
     ListObjectsV2
     ListParts
+    ListTagsForResource
     PostObject
     PreflightObject
     PutAccountPublicAccessBlock
@@ -138,6 +139,8 @@ operations! {
     RenameObject
     RestoreObject
     SelectObjectContent
+    TagResource
+    UntagResource
     UpdateBucketMetadataAnnotationTableConfiguration
     UpdateBucketMetadataInventoryTableConfiguration
     UpdateBucketMetadataJournalTableConfiguration
@@ -151,7 +154,15 @@ impl Operation {
     /// Whether it is an operation of the S3 Control API, whose errors look different.
     #[must_use]
     pub const fn is_of_control_api(self) -> bool {
-        use Operation::{DeleteAccountPublicAccessBlock, GetAccountPublicAccessBlock, PutAccountPublicAccessBlock};
-        matches!(self, DeleteAccountPublicAccessBlock | GetAccountPublicAccessBlock | PutAccountPublicAccessBlock)
+        use Operation::*;
+        matches!(
+            self,
+            DeleteAccountPublicAccessBlock
+                | GetAccountPublicAccessBlock
+                | PutAccountPublicAccessBlock
+                | ListTagsForResource
+                | TagResource
+                | UntagResource
+        )
     }
 }

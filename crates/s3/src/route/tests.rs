@@ -209,3 +209,22 @@ fn the_control_api_is_told_by_its_path_and_the_account() {
     let other = with("GET", "127.0.0.1:9000", "/v20180820/configuration/other", &account).unwrap();
     assert_eq!(other.operation, GetObject);
 }
+
+#[test]
+fn tags_of_a_bucket_are_asked_for_by_its_arn() {
+    use Operation::*;
+    let account = [("x-amz-account-id", "000000000000")];
+    let path = "/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Aphotos";
+    for (method, operation) in [("GET", ListTagsForResource), ("POST", TagResource), ("DELETE", UntagResource)] {
+        for host in ["127.0.0.1:9000", "000000000000.127.0.0.1:9000", "000000000000.s3.example.org"] {
+            let found = with(method, host, path, &account).unwrap();
+            assert_eq!(found, Route { bucket: Some("photos".to_owned()), key: None, operation }, "{method} {host}");
+        }
+    }
+    assert_eq!(with("GET", "localhost", path, &[]).unwrap().operation, GetObject, "a bucket may have that name");
+    assert_eq!(with("PUT", "localhost", path, &account).unwrap_err().code(), "MethodNotAllowed");
+    for other in ["", "photos", "arn:aws:s3:::", "arn:aws:s3:::photos/key", "arn:aws:s3:eu:1:accesspoint/a", "%ff"] {
+        let target = format!("/v20180820/tags/{other}");
+        assert!(with("GET", "localhost", &target, &account).is_err(), "{other}");
+    }
+}
