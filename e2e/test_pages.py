@@ -1,0 +1,78 @@
+"""The pages of the documentation: every command in them works as it stands, and does what the page says."""
+
+import json
+
+import pytest
+
+from support.iam import client_of
+from support.pages import Reader, commands_of
+from support.tools import Tool
+
+HTTPS, HTTP = "https://127.0.0.1:9443", "http://127.0.0.1:9000"
+KEYS = "AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=..."
+
+
+@pytest.fixture
+def reader(fresh_server, tmp_path):
+    return Reader(Tool("aws", fresh_server, tmp_path))
+
+
+def key_in(printed):
+    """Access key ID and secret that create-access-key has shown."""
+    key = json.loads(printed)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
+
+
+def test_program_access(fresh_server, reader):
+    server = fresh_server
+    report = b"the report " * 1000
+    (reader.home / "report.pdf").write_bytes(report)
+    ca_file = "~/.config/coffer/tls/ca.pem"
+    keys = [(server.credentials.access_key, server.credentials.secret_key)]
+    for command in commands_of("program-access.md"):
+        if KEYS in command:
+            command = command.replace(KEYS, "AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}".format(*keys.pop()))
+        printed = reader.run(command.replace(HTTPS, server.tls_url).replace(ca_file, str(server.ca_file)))
+        if "create-access-key" in command:
+            keys.append(key_in(printed))
+    assert (reader.home / "copy.pdf").read_bytes() == report
+    # Nothing else got in. Not even root sees the bucket without TLS.
+    root = client_of("s3", server, tls=True)
+    assert [each["Key"] for each in root.list_objects_v2(Bucket="reports").get("Contents", [])] == ["2026/report.pdf"]
+
+
+def test_accounts(fresh_server, reader):
+    def configure(profile, key):
+        assert reader.attempt(f"aws configure --profile {profile}", "\n".join([*key, "us-east-1", "json", ""])).returncode == 0
+
+    key, printed = None, {}
+    for command in commands_of("accounts.md"):
+        command = command.replace(HTTP, fresh_server.url)
+        if command == "aws configure --profile admin":
+            configure("admin", key)
+            continue
+        printed[command.split(" --")[0].split(" \\")[0]] = answer = reader.run(command)
+        if "create-access-key" in command:
+            key = key_in(answer)
+        if "create-access-key --user-name ann" in command:
+            configure("ann", key)
+    account = reader.environment["account"]
+    assert f"arn:aws:sts::{account}:assumed-role/OrganizationAccountAccessRole/" in printed["aws sts get-caller-identity"]
+    assert {each["Id"] for each in json.loads(printed["aws organizations list-accounts"])["Accounts"]} == {
+        "000000000000", account}
+    closed = client_of("organizations", fresh_server).describe_account(AccountId=account)["Account"]
+    assert closed["Status"] == "SUSPENDED"
+    for profile in ("ann", "tenant"):
+        assert reader.attempt(f"aws sts get-caller-identity --profile {profile}").returncode != 0
+
+
+def test_web_identity(fresh_server, reader):
+    """As far as one comes without a token; test_web_identity.py has a provider that gives some."""
+    commands = commands_of("web-identity.md")
+    for command in commands[:-2]:
+        reader.run(command.replace(HTTP, fresh_server.url))
+    assert commands[-2].startswith("export AWS_ROLE_ARN=")
+    iam = client_of("iam", fresh_server)
+    assert iam.get_role(RoleName="backup")["Role"]["Arn"] in commands[-2]
+    arn = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"][0]["Arn"]
+    assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["backup"]
