@@ -161,3 +161,47 @@ def test_the_aws_cli_manages_roles(aws):
     aws.run("iam", "untag-role", "--role-name", name, "--tag-keys", "a")
     aws.run("iam", "update-role-description", "--role-name", name, "--description", "new")
     aws.run("iam", "delete-role", "--role-name", name)
+
+
+def test_a_role_and_its_policy_live_through_what_terraform_asks(iam):
+    """The requests of aws_iam_role, aws_iam_policy and aws_iam_role_policy_attachment: apply, refresh, change, destroy."""
+    role, name = unique("role"), unique("policy")
+    iam.create_role(
+        RoleName=role, Path="/", AssumeRolePolicyDocument=trust(f"arn:aws:iam::{ACCOUNT}:root"), MaxSessionDuration=3600,
+        Tags=[{"Key": "Name", "Value": role}])
+    arn = iam.create_policy(PolicyName=name, Path="/", PolicyDocument=allow("s3:GetObject"))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+    for _ in range(2):
+        got = iam.get_role(RoleName=role)["Role"]
+        assert got["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["AWS"] == f"arn:aws:iam::{ACCOUNT}:root"
+        assert iam.list_role_policies(RoleName=role)["PolicyNames"] == []
+        attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        assert attached == [{"PolicyName": name, "PolicyArn": arn}]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        assert iam.list_entities_for_policy(PolicyArn=arn)["PolicyRoles"] == [{"RoleName": role, "RoleId": got["RoleId"]}]
+    for number in range(2, 8):
+        versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        if len(versions) == 5:
+            oldest = min((each for each in versions if not each["IsDefaultVersion"]), key=lambda each: int(each["VersionId"][1:]))
+            iam.delete_policy_version(PolicyArn=arn, VersionId=oldest["VersionId"])
+        made = iam.create_policy_version(PolicyArn=arn, PolicyDocument=allow("s3:PutObject"), SetAsDefault=True)
+        assert made["PolicyVersion"]["VersionId"] == f"v{number}"
+    iam.update_role(RoleName=role, MaxSessionDuration=7200)
+    iam.update_role_description(RoleName=role, Description="changed")
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=trust(ACCOUNT))
+    iam.tag_role(RoleName=role, Tags=[{"Key": "Name", "Value": "other"}])
+    got = iam.get_role(RoleName=role)["Role"]
+    assert (got["MaxSessionDuration"], got["Description"]) == (7200, "changed")
+    assert (got["Tags"], got["RoleLastUsed"]) == ([{"Key": "Name", "Value": "other"}], {})
+
+    iam.detach_role_policy(RoleName=role, PolicyArn=arn)
+    assert error_code(iam.detach_role_policy, RoleName=role, PolicyArn=arn) == "NoSuchEntity"
+    for version in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            iam.delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+    iam.delete_policy(PolicyArn=arn)
+    assert iam.list_instance_profiles_for_role(RoleName=role)["InstanceProfiles"] == []
+    assert iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+    iam.delete_role(RoleName=role)
+    assert error_code(iam.get_role, RoleName=role) == "NoSuchEntity"

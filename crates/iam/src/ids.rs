@@ -39,6 +39,11 @@ pub(crate) fn unique_id(kind: IdKind) -> String {
     kind.prefix().chars().chain(tail).collect()
 }
 
+/// Whether an access key is one of temporary credentials.
+pub(crate) fn is_session_key(access_key: &str) -> bool {
+    access_key.starts_with(IdKind::SessionKey.prefix())
+}
+
 /// A new secret access key: 40 characters, 240 bits.
 pub(crate) fn secret_access_key() -> String {
     random_array::<40>().iter().map(|byte| char::from(SECRET_ALPHABET[usize::from(byte % 64)])).collect()

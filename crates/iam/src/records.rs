@@ -257,7 +257,7 @@ impl Drop for AccessKeyRecord {
     }
 }
 
-/// When an access key was last used.
+/// When an access key or a role was last used.
 #[derive(Encode, Decode, Clone, PartialEq)]
 #[cbor(map)]
 pub(crate) struct LastUsedRecord {

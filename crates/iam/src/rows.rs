@@ -73,7 +73,7 @@ pub(crate) fn stamp(account: &str) -> Vec<u8> {
     [b"s", account.as_bytes()].concat()
 }
 
-/// The row that says when an access key was last used.
-pub(crate) fn last_used(access_key: &str) -> Vec<u8> {
-    [b"l", access_key.as_bytes()].concat()
+/// The row that says when an access key, or a role by its unique ID, was last used.
+pub(crate) fn last_used(used: &str) -> Vec<u8> {
+    [b"l", used.as_bytes()].concat()
 }

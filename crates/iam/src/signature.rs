@@ -58,9 +58,7 @@ impl Iam {
                  Access Key and signing method. Consult the service documentation for details.",
             )
         })?;
-        if credential.session.is_none() {
-            self.note_use(&auth.access_key, service, &auth.scope.region, now_ms);
-        }
+        self.note_use(&auth.access_key, &credential.caller.principal, service, &auth.scope.region, now_ms);
         Ok(Some(credential))
     }
 }

@@ -27,8 +27,8 @@ pub trait Identities: Send + Sync {
     async fn identify(&self, access_key: &str, session_token: Option<&str>, now_ms: u64)
     -> Result<Identified, S3Error>;
 
-    /// Notes that a request was signed by an access key, for a region.
-    fn note_use(&self, access_key: &str, region: &str, now_ms: u64);
+    /// Notes that somebody has signed a request, for a region.
+    fn note_use(&self, identity: &Identity, region: &str, now_ms: u64);
 
     /// The canonical user ID of an account: 64 hexadecimal digits.
     fn canonical_id(&self, account: &str) -> String;
@@ -274,9 +274,7 @@ impl Authenticator {
             verify(if let Identified::Known(identity) = &identified { identity.keys() } else { &self.nobody });
         let identity = known(identified, access_key)?;
         let verified = verified.map_err(|_| S3Error::signature_does_not_match(Some(access_key)))?;
-        if session_token.is_none() {
-            self.identities.note_use(access_key, region, now_ms);
-        }
+        self.identities.note_use(&identity, region, now_ms);
         Ok((identity, verified))
     }
 

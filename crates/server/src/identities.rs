@@ -41,8 +41,8 @@ impl Identities for IamIdentities {
         })
     }
 
-    fn note_use(&self, access_key: &str, region: &str, now_ms: u64) {
-        self.iam.note_use(access_key, "s3", region, now_ms);
+    fn note_use(&self, identity: &Identity, region: &str, now_ms: u64) {
+        self.iam.note_use(identity.access_key(), &identity.caller().principal, "s3", region, now_ms);
     }
 
     fn canonical_id(&self, account: &str) -> String {

@@ -50,6 +50,7 @@ pub(super) async fn get(request: &ApiRequest<'_>) -> Result<String, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use crate::identify::Identified;
     use crate::testing::{Keys, ROOT_ACCESS_KEY, World, code, text};
     use crate::time::iso8601;
 
@@ -85,7 +86,10 @@ mod tests {
         let bob = world.user("bob").await;
         world.ask(&bob, "GetCallerIdentity", &[]).await.unwrap();
         world.iam.write_uses().await.unwrap();
-        world.iam.note_use(&bob.access_key, "s3", "eu-central-1", world.now_ms());
+        let Identified::Known(known) = world.iam.identify(&bob.access_key, None, world.now_ms()).await.unwrap() else {
+            panic!("bob has the key");
+        };
+        world.iam.note_use(&bob.access_key, &known.caller.principal, "s3", "eu-central-1", world.now_ms());
         assert_eq!(last_used(&world, &bob.access_key).await, shown("s3", "eu-central-1"));
         world.iam.write_uses().await.unwrap();
         assert_eq!(last_used(&world, &bob.access_key).await, shown("s3", "eu-central-1"));

@@ -1,6 +1,8 @@
 //! CreateRole, GetRole, UpdateRole, UpdateRoleDescription, UpdateAssumeRolePolicy, DeleteRole, ListRoles, and
 //! ListInstanceProfilesForRole, of which there are none.
 
+use coffer_store::RowTable;
+
 use super::document;
 use super::holder::{Holder as _, named};
 use super::principal::check_boundary;
@@ -12,6 +14,7 @@ use crate::ids::{IdKind, unique_id};
 use crate::page::Page;
 use crate::params::{Params, invalid};
 use crate::records::{AttachedRecord, RoleRecord};
+use crate::rows;
 use crate::settings::Iam;
 use crate::xml::Xml;
 
@@ -73,7 +76,15 @@ pub(super) async fn get(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let role = named::<RoleRecord>(request, &request.iam.view(account), |_, _| {}).await?;
     let trust_policy = request.iam.shown_trust_policy(&role).await?;
     let mut xml = Xml::new();
-    xml.element("Role", |xml| write(xml, account, &role, &trust_policy, true));
+    let last_used = request.iam.last_used(&role.id).await?;
+    xml.element("Role", |xml| {
+        write(xml, account, &role, &trust_policy, true);
+        xml.element("RoleLastUsed", |xml| {
+            if let Some(last) = &last_used {
+                xml.time("LastUsedDate", last.at_ms).text("Region", &last.region);
+            }
+        });
+    });
     Ok(xml.into_string())
 }
 
@@ -128,6 +139,7 @@ pub(super) async fn delete(request: &ApiRequest<'_>) -> Result<String, ApiError>
         return Err(ApiError::delete_conflict("Cannot delete entity, must delete policies first."));
     }
     change.delete::<RoleRecord>(&role.name);
+    change.rows().delete(RowTable::Identity, &rows::last_used(&role.id));
     change.commit().await?;
     Ok(String::new())
 }

@@ -37,8 +37,8 @@ impl Identities for One {
         })
     }
 
-    fn note_use(&self, access_key: &str, region: &str, _: u64) {
-        assert_eq!(access_key, ACCESS_KEY);
+    fn note_use(&self, identity: &Identity, region: &str, _: u64) {
+        assert_eq!(identity.access_key(), ACCESS_KEY);
         self.uses.lock().unwrap().push(region.to_owned());
     }
 

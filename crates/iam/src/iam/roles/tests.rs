@@ -5,7 +5,7 @@ use std::sync::Arc;
 use coffer_access::{Caller, Context, Principal, Question, evaluate};
 
 use crate::records::{RoleRecord, UserRecord};
-use crate::testing::{ACCOUNT, Refused, World, code, text, texts};
+use crate::testing::{ACCOUNT, Refused, World, code, keys_in, text, texts};
 
 fn trust(principal: &str) -> String {
     format!(
@@ -212,6 +212,31 @@ async fn whether_there_is_a_role_is_told_only_to_who_may_ask() {
             assert_eq!(code(answer), "AccessDenied", "{action} {role}");
         }
     }
+}
+
+#[tokio::test]
+async fn when_a_role_was_last_used_is_known() {
+    let world = World::new().await;
+    let (ann, role) = (world.user("ann").await, format!("arn:aws:iam::{ACCOUNT}:role/r"));
+    create(&world, "r", &trust_user("ann")).await.unwrap();
+    let shown = async || world.root("GetRole", &[("RoleName", "r")]).await.unwrap();
+    assert!(shown().await.contains("<RoleLastUsed></RoleLastUsed>"));
+    let session = world.ask(&ann, "AssumeRole", &[("RoleArn", &role), ("RoleSessionName", "session")]).await.unwrap();
+    assert!(shown().await.contains("<RoleLastUsed></RoleLastUsed>"), "to become the role is not to use it");
+    world.advance_ms(60_000);
+    world.ask(&keys_in(&session), "GetCallerIdentity", &[]).await.unwrap();
+    let used = crate::time::iso8601(world.now_ms());
+    world.advance_ms(60_000);
+    assert_eq!(text(&shown().await, "LastUsedDate"), used);
+    world.iam.write_uses().await.unwrap();
+    let noted = (text(&shown().await, "LastUsedDate"), text(&shown().await, "Region"));
+    assert_eq!(noted, (used, "us-east-1".to_owned()));
+
+    // Another role of the same name was never used.
+    world.root("DeleteRole", &[("RoleName", "r")]).await.unwrap();
+    world.iam.write_uses().await.unwrap();
+    create(&world, "r", &trust_user("ann")).await.unwrap();
+    assert!(shown().await.contains("<RoleLastUsed></RoleLastUsed>"));
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ impl Identities for Accounts {
         Ok(Identified::UnknownAccessKey)
     }
 
-    fn note_use(&self, _: &str, _: &str, _: u64) {}
+    fn note_use(&self, _: &Identity, _: &str, _: u64) {}
 
     fn canonical_id(&self, account: &str) -> String {
         format!("{account:f>64}")
