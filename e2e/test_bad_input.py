@@ -311,16 +311,9 @@ def test_key_of_1025_bytes_is_refused(client, bucket):
 
 
 @pytest.mark.parametrize("method, query", [
-<<<<<<< HEAD
-    ("GET", {"tagging": ""}),
-    ("PUT", {"versioning": ""}), ("GET", {"lifecycle": ""}), ("PUT", {"lifecycle": ""}), ("PUT", {"replication": ""}),
-    ("GET", {"website": ""}), ("PUT", {"cors": ""}), ("PUT", {"notification": ""}), ("PUT", {"object-lock": ""}),
-    ("PUT", {"requestPayment": ""}),
-=======
-    ("GET", {"inventory": ""}), ("PUT", {"tagging": ""}),
+    ("GET", {"inventory": ""}), ("PUT", {"tagging": ""}), ("PUT", {"requestPayment": ""}),
     ("PUT", {"versioning": ""}), ("PUT", {"lifecycle": ""}), ("PUT", {"replication": ""}),
     ("PUT", {"website": ""}), ("PUT", {"cors": ""}), ("PUT", {"notification": ""}), ("PUT", {"object-lock": ""}),
->>>>>>> 1c137a8 (s3, iam, e2e: what Terraform's AWS provider asks is answered as it needs)
 ], ids=lambda value: value if isinstance(value, str) else next(iter(value)))
 def test_operation_that_is_not_built_is_never_a_success(client, bucket, method, query):
     body = b"<X/>" if method == "PUT" else b""

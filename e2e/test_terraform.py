@@ -465,6 +465,8 @@ def test_aws_iam_role(iam):
     iam.untag_role(RoleName=name, TagKeys=["team"])
     assert refresh() == {"trust": json.loads(OTHER_TRUST), "description": "e", "duration": 7200, "tags": [],
                          "inline": {"p": json.loads(allow("s3:GetObject"))}, "boundary": boundary, "attached": [boundary]}
+    iam.update_role_description(RoleName=name, Description="")
+    assert refresh()["description"] == ""
     iam.delete_role_permissions_boundary(RoleName=name)
     iam.delete_role_policy(RoleName=name, PolicyName="p")
     iam.detach_role_policy(RoleName=name, PolicyArn=boundary)
