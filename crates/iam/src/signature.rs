@@ -17,6 +17,8 @@ use crate::settings::Iam;
 const MAX_SKEW_S: u32 = 900;
 /// Where AWS's global endpoints are.
 const GLOBAL_REGION: &str = "us-east-1";
+/// What SDKs sign for that were told none.
+const NO_REGION: &str = "";
 
 impl Iam {
     /// Verifies the signature of a request for `service`, in its header or its URL, and notes the use of the access key.
@@ -36,7 +38,7 @@ impl Iam {
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
         let request = RequestParts { method: parts.method.as_str(), path, query, headers: &headers };
         let Some(auth) = parse_authorization_over(&request, sha256(body)).map_err(refusal)? else { return Ok(None) };
-        if auth.scope.region != self.settings().region && auth.scope.region != GLOBAL_REGION {
+        if ![&self.settings().region, GLOBAL_REGION, NO_REGION].contains(&auth.scope.region.as_str()) {
             return Err(mismatch("Credential should be scoped to a valid region. "));
         }
         if auth.scope.service != service {

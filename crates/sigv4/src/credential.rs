@@ -35,16 +35,19 @@ impl Credential {
     /// Reads `ACCESS_KEY/YYYYMMDD/REGION/SERVICE/aws4_request`.
     ///
     /// # Errors
-    /// [`CredentialFault::Malformed`] unless there are five parts of visible ASCII; [`CredentialFault::Date`],
+    /// [`CredentialFault::Malformed`] unless there are five parts of visible ASCII, of which the region may be empty; [`CredentialFault::Date`],
     /// [`CredentialFault::Terminal`].
     pub fn parse(text: &str) -> Result<Self, CredentialFault> {
         let mut parts = text.split('/');
-        let mut part = || parts.next().filter(|part| !part.is_empty());
         let (Some(access_key), Some(date), Some(region), Some(service), Some(terminal), None) =
-            (part(), part(), part(), part(), part(), parts.next())
+            (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(CredentialFault::Malformed);
         };
+        // A region may be missing: SDKs that were given none sign for it all the same, for services that have no regions.
+        if [access_key, date, service, terminal].iter().any(|part| part.is_empty()) {
+            return Err(CredentialFault::Malformed);
+        }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(CredentialFault::Malformed);
         }
@@ -96,7 +99,6 @@ mod tests {
             "AKID",
             "/20130524/us-east-1/s3/aws4_request",
             "AKID/20130524/us-east-1/aws4_request",
-            "AKID/20130524//s3/aws4_request",
             "AKID/20130524/us-east-1//aws4_request",
             "AKID/20130524/us-east-1/s3/",
             "AKID/20130524/us-east-1/s3/aws4_request/",
@@ -107,6 +109,12 @@ mod tests {
         ] {
             check(text, CredentialFault::Malformed);
         }
+    }
+
+    #[test]
+    fn a_region_may_be_empty_and_is_then_the_wrong_one_for_s3() {
+        let credential = Credential::parse("AKID/20130524//s3/aws4_request").unwrap();
+        assert!(matches!(credential.scope.check("us-east-1", "s3"), Err(CredentialFault::Region { .. })));
     }
 
     #[test]
