@@ -69,7 +69,7 @@ impl Identities for Root {
         })
     }
 
-    fn note_use(&self, _: &str, _: &str, _: u64) {}
+    fn note_use(&self, _: &Identity, _: &str, _: u64) {}
 
     fn canonical_id(&self, account: &str) -> String {
         format!("{account:0>64}")
