@@ -194,3 +194,24 @@ async fn accounts_have_tags_and_one_root_above_them() {
     let organization = ask("DescribeOrganization", json!({})).await;
     assert_eq!(organization["Organization"]["MasterAccountId"], ACCOUNT);
 }
+
+#[tokio::test]
+async fn everybody_is_of_one_organization() {
+    let world = World::new().await;
+    let admin = world.user_with("admin", ALL).await;
+    let account = account_in(&create(&world, "tenant@example.com").await);
+    let tenant = enter(&world, &admin, &account).await.unwrap();
+    let organization = world.organizations(&root(), "DescribeOrganization", json!({})).await.unwrap();
+    let id = organization["Organization"]["Id"].as_str().unwrap().to_owned();
+    for (name, id, trusted) in [("ours", id.as_str(), true), ("theirs", "o-0000000000", false)] {
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "AWS": "*" }, "Action": "sts:AssumeRole",
+            "Condition": { "StringEquals": { "aws:PrincipalOrgID": id } },
+        }] });
+        let params = [("RoleName", name), ("AssumeRolePolicyDocument", &trust.to_string())];
+        world.root("CreateRole", &params).await.unwrap();
+        let role = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+        let params = [("RoleArn", role.as_str()), ("RoleSessionName", "session")];
+        assert_eq!(world.ask(&tenant, "AssumeRole", &params).await.is_ok(), trusted, "{name}");
+    }
+}
