@@ -16,6 +16,9 @@ use crate::records::UserRecord;
 
 /// The most questions, which are actions times resources, in a request.
 const MOST_QUESTIONS: usize = 2000;
+/// The most bytes that are evaluated, which are questions times the documents that decide each: who asks little must
+/// not make much work, and each answer may name every condition key of every document.
+const MOST_WORK: usize = 8 << 20;
 /// The most policies in a request.
 const MOST_POLICIES: usize = 100;
 
@@ -44,8 +47,9 @@ impl Scenario {
     pub(super) async fn read(request: &ApiRequest<'_>, view: &View<'_>, subject: Subject) -> Result<Self, ApiError> {
         let params = &request.params;
         let actions = actions(params)?;
-        let resources = resources(params)?;
-        if actions.len() * resources.len() > MOST_QUESTIONS {
+        let arns = resource_arns(params)?;
+        let questions = actions.len() * arns.len();
+        if questions > MOST_QUESTIONS {
             let message = format!("Actions times resources must not be more than {MOST_QUESTIONS}.");
             return Err(ApiError::invalid_input(message));
         }
@@ -55,10 +59,18 @@ impl Scenario {
         if boundary.len() > 1 {
             return Err(ApiError::invalid_input("There is at most one permissions boundary."));
         }
+        let resource_policy = params.get("ResourcePolicy");
+        let sent_len = boundary.iter().map(|source| source.len).sum::<usize>() + resource_policy.map_or(0, str::len);
+        let len = sources.iter().map(|source| source.len).sum::<usize>() + sent_len;
+        if questions.saturating_mul(len) > MOST_WORK {
+            let message = "The simulation is too large. Ask for fewer actions, resources or policies at once.";
+            return Err(ApiError::invalid_input(message));
+        }
+        let resources = resources(&arns, resource_policy)?;
         let boundary = boundary.pop().map(|source| source.policy).or_else(|| caller.boundary.clone());
         match params.get("CallerArn") {
             Some(arn) => caller = named_caller(view, arn).await?,
-            None if is_user || params.get("ResourcePolicy").is_none() => {}
+            None if is_user || resource_policy.is_none() => {}
             None => {
                 let message = "CallerArn is required when a resource policy is included and the policy source is not an \
                                IAM user.";
@@ -85,7 +97,7 @@ pub(super) fn policies(params: &Params, name: &str) -> Result<Vec<Source>, ApiEr
         let id = format!("{name}.{}", index + 1);
         document::check_text(&id, text)?;
         let policy = document::parse(text, PolicyKind::Identity).map_err(|error| not_valid(&id, error.message()))?;
-        Ok(Source { id, policy: Arc::new(policy) })
+        Ok(Source { id, policy: Arc::new(policy), len: text.len() })
     };
     documents.iter().enumerate().map(read).collect()
 }
@@ -104,24 +116,28 @@ fn actions(params: &Params) -> Result<Vec<String>, ApiError> {
     Ok(actions.into_iter().map(str::to_owned).collect())
 }
 
-fn resources(params: &Params) -> Result<Vec<Resource>, ApiError> {
+fn resource_arns(params: &Params) -> Result<Vec<&str>, ApiError> {
     let mut arns = params.list("ResourceArns");
     if arns.is_empty() {
         arns.push("*");
     }
-    let text = params.get("ResourcePolicy");
+    let is_unsound = |arn: &&&str| arn.is_empty() || arn.len() > 2048 || !(**arn == "*" || arn.starts_with("arn:"));
+    match arns.iter().find(is_unsound) {
+        Some(arn) => Err(ApiError::invalid_input(format!("Invalid resource ARN: {arn}"))),
+        None => Ok(arns),
+    }
+}
+
+/// The resources with these ARNs, each with the policy of its bucket.
+fn resources(arns: &[&str], text: Option<&str>) -> Result<Vec<Resource>, ApiError> {
     if let Some(text) = text {
         document::check_text("ResourcePolicy", text)?;
     }
-    let mut resources = Vec::with_capacity(arns.len());
-    for arn in arns {
-        if arn.is_empty() || arn.len() > 2048 || !(arn == "*" || arn.starts_with("arn:")) {
-            return Err(ApiError::invalid_input(format!("Invalid resource ARN: {arn}")));
-        }
+    let resource = |arn: &&str| {
         let policy = text.map(|text| resource_policy(text, arn)).transpose()?;
-        resources.push(Resource { arn: arn.to_owned(), policy });
-    }
-    Ok(resources)
+        Ok(Resource { arn: (*arn).to_owned(), policy })
+    };
+    arns.iter().map(resource).collect()
 }
 
 /// The policy of a bucket: nothing else has policies that are simulated.

@@ -16,6 +16,8 @@ pub(super) struct Source {
     /// The name of a managed policy, `user_NAME_POLICY` of an inline one, `PolicyInputList.1` of one in the request.
     pub(super) id: String,
     pub(super) policy: Arc<Policy>,
+    /// The bytes of the document.
+    pub(super) len: usize,
 }
 
 /// The policies of a user and those of its groups.
@@ -34,12 +36,12 @@ pub(super) async fn of<T: Holder>(view: &View<'_>, holder: &T) -> Result<Vec<Sou
     let mut sources = Vec::new();
     for inline in &holder.policies().inline {
         let id = format!("{}_{}_{}", T::NOUN, holder.name(), inline.name);
-        sources.push(Source { id, policy: parsed(&inline.document)? });
+        sources.push(Source { id, policy: parsed(&inline.document)?, len: inline.document.len() });
     }
     for policy_arn in &holder.policies().managed {
         if let Some(document) = view.managed_document(policy_arn).await? {
             let name = arn::path_and_name(policy_arn).map_or(policy_arn.as_str(), |(_, name)| name);
-            sources.push(Source { id: name.to_owned(), policy: parsed(&document)? });
+            sources.push(Source { id: name.to_owned(), policy: parsed(&document)?, len: document.len() });
         }
     }
     Ok(sources)

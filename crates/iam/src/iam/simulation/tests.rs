@@ -223,3 +223,31 @@ async fn the_condition_keys_of_policies_are_told() {
     let principal = world.root("GetContextKeysForPrincipalPolicy", &[("PolicySourceArn", &user("ann"))]).await.unwrap();
     assert!(custom.contains(expected) && principal.contains(expected), "{custom}\n{principal}");
 }
+
+#[tokio::test]
+async fn a_small_request_does_not_make_a_large_answer() {
+    let world = World::new().await;
+    let keys = (0..2000).map(|n| format!(r#""a:k{n}":"v""#)).collect::<Vec<_>>().join(",");
+    let policy = format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{{"StringEquals":{{{keys}}}}}}}}}"#
+    );
+    let bucket = format!(
+        r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b/*"{}}}}}"#,
+        " ".repeat(100_000)
+    );
+    let resources: Vec<_> = (1..=1500).map(|n| format!("ResourceArns.member.{n}")).collect();
+    let ask = async |count: usize, more: &[(&str, &str)]| {
+        let mut params: Vec<(&str, &str)> = vec![("ActionNames.member.1", "s3:GetObject")];
+        params.extend(resources.iter().take(count).map(|name| (name.as_str(), "arn:aws:s3:::b/k")));
+        params.extend(more);
+        world.root("SimulateCustomPolicy", &params).await
+    };
+    let (large, of_bucket) = (("PolicyInputList.member.1", policy.as_str()), ("ResourcePolicy", bucket.as_str()));
+    assert_eq!(code(ask(1500, &[large]).await), "InvalidInput");
+    assert_eq!(code(ask(1500, &[("PolicyInputList.member.1", READ), of_bucket]).await), "InvalidInput");
+    assert_eq!(text(&ask(1, &[large]).await.unwrap(), "EvalActionName"), "s3:GetObject");
+    assert_eq!(
+        text(&ask(1500, &[("PolicyInputList.member.1", READ)]).await.unwrap(), "EvalActionName"),
+        "s3:GetObject"
+    );
+}
