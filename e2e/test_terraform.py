@@ -121,6 +121,14 @@ def test_who_may_not_ask_for_tags_is_told_so_in_the_words_that_the_provider_know
     assert error_code(s3control.list_tags_for_resource, AccountId=ACCOUNT, ResourceArn=arn + "-none") == "NoSuchBucket"
 
 
+def test_the_region_of_a_bucket_is_told_to_a_request_without_credentials(client, terraform_bucket):
+    """So the SDK looks for it, in versions before 6; the 403 is no matter."""
+    answer = client.anonymous("HEAD", terraform_bucket)
+    assert answer.status == 403 and answer.header("x-amz-bucket-region") == "us-east-1"
+    assert client.anonymous("HEAD", terraform_bucket + "-none").header("x-amz-bucket-region") is None
+    assert client.anonymous("GET", terraform_bucket).header("x-amz-bucket-region") is None
+
+
 def test_aws_s3_bucket_policy(s3, terraform_bucket):
     def document(action):
         return {"Version": "2012-10-17", "Statement": [{

@@ -380,7 +380,7 @@ fn unix_s(now_ms: u64) -> i64 {
 const SERVICE: &str = "s3";
 const GLOBAL_REGION: &str = "us-east-1";
 const CONTENT_SHA256: &str = "x-amz-content-sha256";
-const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+pub(crate) const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 /// How far a client's clock may be off.
 const MAX_SKEW_S: u32 = 900;

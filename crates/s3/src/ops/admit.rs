@@ -1,9 +1,11 @@
 //! Who may go on: the first thing that happens to a request, whatever it asks for.
 
 use coffer_store::{Bucket, BucketName};
+use http::HeaderValue;
 
 use super::store_error::Subject;
 use super::{S3Operations, owner};
+use crate::auth::BUCKET_REGION;
 use crate::authorize::{Needs, Target, further, needs};
 use crate::copy_source::CopySource;
 use crate::error::S3Error;
@@ -27,7 +29,7 @@ impl S3Operations {
             Needs::Bucket(_) | Needs::Object(..) | Needs::EachObject => {}
         }
         let bucket = self.find_bucket(request.bucket_name()).await?;
-        self.check_target(request, &bucket).await?;
+        self.check_target(request, &bucket).await.map_err(|error| with_region(request, &bucket, error))?;
         self.check_owner(&request.headers, owner::OF_BUCKET, &bucket)?;
         if matches!(request.route.operation, Operation::CopyObject | Operation::UploadPartCopy) {
             request.admitted.source = Some(self.admit_source(request, &bucket).await?);
@@ -86,5 +88,13 @@ impl S3Operations {
             // A copy knows which of its two buckets the error is about.
             _ => error,
         }
+    }
+}
+
+/// HeadBucket tells everybody where a bucket is: clients that look for its region ask without credentials.
+fn with_region(request: &S3Request, bucket: &Bucket, error: S3Error) -> S3Error {
+    match HeaderValue::try_from(bucket.region()) {
+        Ok(region) if request.route.operation == Operation::HeadBucket => error.with_header(BUCKET_REGION, region),
+        _ => error,
     }
 }

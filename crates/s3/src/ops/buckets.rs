@@ -8,6 +8,7 @@ use http::{HeaderName, StatusCode, header};
 use super::S3Operations;
 use super::ownership::requested_ownership;
 use super::store_error::Subject;
+use crate::auth::BUCKET_REGION;
 use crate::error::S3Error;
 use crate::request::S3Request;
 use crate::response::S3Response;
@@ -126,7 +127,7 @@ impl S3Operations {
     pub(super) async fn head_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let bucket = request.bucket()?;
         Ok(S3Response::new(StatusCode::OK)
-            .with(HeaderName::from_static("x-amz-bucket-region"), bucket.region())
+            .with(BUCKET_REGION, bucket.region())
             .with(HeaderName::from_static("x-amz-access-point-alias"), "false")
             .with(header::CONTENT_TYPE, "application/xml"))
     }
