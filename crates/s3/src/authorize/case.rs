@@ -217,6 +217,7 @@ impl<'a> Case<'a> {
         context.set("aws:ResourceAccount", self.owner);
         context.set("s3:ResourceAccount", self.owner);
         context.set_if("s3:VersionId", self.target.version_id);
+        context.set_if("s3:prefix", self.target.prefix);
         if let Some(if_match) = self.target.if_match {
             context.set("s3:if-match", if_match);
         }

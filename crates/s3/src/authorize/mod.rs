@@ -34,17 +34,24 @@ pub(crate) struct Target<'a> {
     pub(crate) version_id: Option<&'a str>,
     /// The ETag that one object of several must have.
     pub(crate) if_match: Option<&'a str>,
+    /// The prefix of a listing that would tell what the request asks.
+    pub(crate) prefix: Option<&'a str>,
 }
 
 impl<'a> Target<'a> {
     /// The bucket itself.
     pub(crate) fn bucket(bucket: &'a Bucket) -> Self {
-        Self { bucket, key: None, version_id: None, if_match: None }
+        Self { bucket, key: None, version_id: None, if_match: None, prefix: None }
+    }
+
+    /// A listing that would tell whether there is an object with this key.
+    fn listing(bucket: &'a Bucket, key: &'a str) -> Self {
+        Self { prefix: Some(key), ..Self::bucket(bucket) }
     }
 
     /// An object in a bucket.
     pub(crate) fn object(bucket: &'a Bucket, key: &'a str, version_id: Option<&'a str>) -> Self {
-        Self { bucket, key: Some(key), version_id, if_match: None }
+        Self { key: Some(key), version_id, ..Self::bucket(bucket) }
     }
 
     fn arn(&self) -> String {
@@ -111,11 +118,12 @@ impl Authorizer {
             (Decision::Allow, _) => return Ok(()),
             (Decision::Deny(denial), owner) => (denial, owner),
         };
+        let key = target.key.unwrap_or_default();
         let may_list = !denial.explicit
             && case.object().await?.is_none()
-            && self.check(request, "s3:ListBucket", Target::bucket(target.bucket)).await.is_ok();
+            && self.check(request, "s3:ListBucket", Target::listing(target.bucket, key)).await.is_ok();
         if may_list {
-            return Err(S3Error::no_such_key(target.key.unwrap_or_default()));
+            return Err(S3Error::no_such_key(key));
         }
         Err(refusal(case.caller, &owner, action, Some(&target.arn()), denial))
     }
@@ -160,7 +168,8 @@ impl Authorizer {
         if !matches!(error.code(), "NoSuchKey" | "NoSuchVersion") {
             return error;
         }
-        match self.check(request, "s3:ListBucket", Target::bucket(bucket)).await {
+        let key = error.element("Key").unwrap_or_default();
+        match self.check(request, "s3:ListBucket", Target::listing(bucket, key)).await {
             Ok(()) => error,
             Err(denied) => denied,
         }

@@ -66,6 +66,7 @@ async fn presigned_urls_have_an_age_and_an_unsigned_payload() {
 #[tokio::test]
 async fn keys_tell_what_a_listing_is_of() {
     let world = World::new().await;
+    world.put("/photos/cat", &[]).await;
     for (condition, target, expected) in [
         (r#"{"StringNotLike":{"s3:prefix":"home/*"}}"#, "/photos?list-type=2&prefix=home/a", false),
         (r#"{"StringNotLike":{"s3:prefix":"home/*"}}"#, "/photos?prefix=other/", true),

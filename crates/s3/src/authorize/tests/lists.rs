@@ -178,6 +178,11 @@ async fn who_may_list_learns_that_an_object_is_not_there() {
     let lister = alice(OURS, r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}"#);
     check(&world, &lister, gone, (404, "NoSuchKey")).await;
     check(&world, &lister, GET, DENIED).await;
+    let prefix = r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*",
+        "Condition":{"StringLike":{"s3:prefix":"public/*"}}}"#;
+    bucket_list(&world, Vec::new()).await;
+    check(&world, &alice(OURS, prefix), ("GET", "/photos/public/gone"), (404, "NoSuchKey")).await;
+    check(&world, &alice(OURS, prefix), gone, DENIED).await;
     // Who is denied learns nothing.
     world
         .policy(r#"{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::photos/*"}"#)
