@@ -48,9 +48,34 @@ impl Iam {
     /// # Errors
     /// When the store fails.
     pub async fn changed_names(&self, ids: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ApiError> {
+        CurrentNames::new(self).changed(ids).await
+    }
+}
+
+/// The names that principals have now, for any number of policies: the users of an account are read once at the most.
+pub(crate) struct CurrentNames<'a> {
+    iam: &'a Iam,
+    /// The ARNs of users by unique ID, by account.
+    users: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl<'a> CurrentNames<'a> {
+    /// Knows nobody yet.
+    pub(crate) fn new(iam: &'a Iam) -> Self {
+        Self { iam, users: BTreeMap::new() }
+    }
+
+    /// As [`Iam::changed_names`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn changed(
+        &mut self,
+        ids: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>, ApiError> {
         let mut changed = BTreeMap::new();
         for (arn, id) in ids {
-            if self.principal(arn).await? == Some(NamedPrincipal::Unique(id.clone())) {
+            if self.iam.principal(arn).await? == Some(NamedPrincipal::Unique(id.clone())) {
                 continue;
             }
             let renamed = self.renamed_user(arn, id).await?;
@@ -60,11 +85,14 @@ impl Iam {
     }
 
     /// The ARN that a user has now; `None` if it is gone. Roles keep their names.
-    async fn renamed_user(&self, arn: &str, id: &str) -> Result<Option<String>, ApiError> {
+    async fn renamed_user(&mut self, arn: &str, id: &str) -> Result<Option<String>, ApiError> {
         let Some((account, _)) = arn::parse(arn, "user") else { return Ok(None) };
-        let users = self.view(account).all::<UserRecord>().await?;
-        let user = users.iter().find(|user| user.id == id);
-        Ok(user.map(|user| arn::user(account, &user.path, &user.name)))
+        if !self.users.contains_key(account) {
+            let users = self.iam.view(account).all::<UserRecord>().await?;
+            let arns = users.into_iter().map(|user| (user.id, arn::user(account, &user.path, &user.name))).collect();
+            self.users.insert(account.to_owned(), arns);
+        }
+        Ok(self.users.get(account).and_then(|users| users.get(id)).cloned())
     }
 }
 

@@ -9,6 +9,7 @@ use crate::arn;
 use crate::caller::MAX_DOCUMENT_LEN;
 use crate::error::ApiError;
 use crate::iam::document;
+use crate::principals::CurrentNames;
 use crate::records::{OidcProviderRecord, RoleRecord};
 use crate::settings::Iam;
 
@@ -41,19 +42,21 @@ impl Iam {
         Ok(trusted)
     }
 
+    async fn provider_exists(&self, name: &str) -> Result<bool, ApiError> {
+        let Some((account, url)) = arn::parse_oidc_provider(name) else { return Ok(false) };
+        Ok(self.view(account).get::<OidcProviderRecord>(url).await?.is_some())
+    }
+}
+
+impl CurrentNames<'_> {
     /// The trust policy of a role as it is shown. Who has been renamed since it was put goes by their new name, who is
     /// gone by their unique ID.
-    pub(crate) async fn shown_trust_policy(&self, role: &RoleRecord) -> Result<String, ApiError> {
-        let changed = self.changed_names(&role.trusted).await?;
+    pub(crate) async fn shown_trust_policy(&mut self, role: &RoleRecord) -> Result<String, ApiError> {
+        let changed = self.changed(&role.trusted).await?;
         if changed.is_empty() {
             return Ok(role.trust_policy.clone());
         }
         Ok(Policy::rename_principals(&role.trust_policy, &changed))
-    }
-
-    async fn provider_exists(&self, name: &str) -> Result<bool, ApiError> {
-        let Some((account, url)) = arn::parse_oidc_provider(name) else { return Ok(false) };
-        Ok(self.view(account).get::<OidcProviderRecord>(url).await?.is_some())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::arn;
 use crate::error::ApiError;
 use crate::page::Page;
 use crate::predefined::PREDEFINED;
+use crate::principals::CurrentNames;
 use crate::records::{GroupRecord, InlinePolicyRecord, ManagedPolicyRecord, RoleRecord, UserRecord};
 use crate::xml::Xml;
 
@@ -102,8 +103,9 @@ async fn entities(view: &View<'_>, kind: &str, counts: &UseCounts) -> Result<Vec
             found.extend(groups.into_iter().map(|group| (group.name.clone(), Entity::Group(group))));
         }
         "Role" => {
+            let mut names = CurrentNames::new(view.iam);
             for role in view.all::<RoleRecord>().await? {
-                let trust_policy = view.iam.shown_trust_policy(&role).await?;
+                let trust_policy = names.shown_trust_policy(&role).await?;
                 found.push((role.name.clone(), Entity::Role(role, trust_policy)));
             }
         }

@@ -13,6 +13,7 @@ use crate::error::ApiError;
 use crate::ids::{IdKind, unique_id};
 use crate::page::Page;
 use crate::params::{Params, invalid};
+use crate::principals::CurrentNames;
 use crate::records::{AttachedRecord, RoleRecord};
 use crate::rows;
 use crate::settings::Iam;
@@ -74,7 +75,7 @@ pub(super) async fn create(request: &ApiRequest<'_>) -> Result<String, ApiError>
 pub(super) async fn get(request: &ApiRequest<'_>) -> Result<String, ApiError> {
     let account = request.account()?;
     let role = named::<RoleRecord>(request, &request.iam.view(account), |_, _| {}).await?;
-    let trust_policy = request.iam.shown_trust_policy(&role).await?;
+    let trust_policy = CurrentNames::new(request.iam).shown_trust_policy(&role).await?;
     let mut xml = Xml::new();
     let last_used = request.iam.last_used(&role.id).await?;
     xml.element("Role", |xml| {
@@ -112,7 +113,7 @@ pub(super) async fn update_description(request: &ApiRequest<'_>) -> Result<Strin
     role.description = description.to_owned();
     change.put(&role);
     change.commit().await?;
-    let trust_policy = request.iam.shown_trust_policy(&role).await?;
+    let trust_policy = CurrentNames::new(request.iam).shown_trust_policy(&role).await?;
     let mut xml = Xml::new();
     xml.element("Role", |xml| write(xml, account, &role, &trust_policy, false));
     Ok(xml.into_string())
@@ -170,9 +171,9 @@ async fn with_trust_policies<'a>(
     iam: &Iam,
     roles: &'a [RoleRecord],
 ) -> Result<Vec<(&'a RoleRecord, String)>, ApiError> {
-    let mut shown = Vec::with_capacity(roles.len());
+    let (mut names, mut shown) = (CurrentNames::new(iam), Vec::with_capacity(roles.len()));
     for role in roles {
-        shown.push((role, iam.shown_trust_policy(role).await?));
+        shown.push((role, names.shown_trust_policy(role).await?));
     }
     Ok(shown)
 }

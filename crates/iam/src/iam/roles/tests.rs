@@ -259,3 +259,19 @@ async fn tags_of_roles_come_and_go() {
     assert_eq!(texts(&world.root("ListRoleTags", &[("RoleName", "r")]).await.unwrap(), "Key"), ["team"]);
     assert_eq!(code(world.root("UntagRole", &[("RoleName", "r")]).await), "ValidationError");
 }
+
+#[tokio::test]
+async fn a_list_reads_the_users_once_however_many_roles_trusted_one_that_is_gone() {
+    let world = World::new().await;
+    world.root("CreateUser", &[("UserName", "bob")]).await.unwrap();
+    for role in ["a", "b", "c"] {
+        create(&world, role, &trust_user("bob")).await.unwrap();
+    }
+    world.root("DeleteUser", &[("UserName", "bob")]).await.unwrap();
+    world.faults().reset();
+    let listed = world.root("ListRoles", &[]).await.unwrap();
+    assert_eq!(texts(&listed, "AssumeRolePolicyDocument").len(), 3);
+    assert!(texts(&listed, "AssumeRolePolicyDocument").iter().all(|policy| !policy.contains("user%2Fbob")));
+    // The roles, and the users.
+    assert_eq!(world.faults().count(coffer_testkit::EngineCall::Scan), 2);
+}
