@@ -102,7 +102,7 @@ async fn answer(service: &S3Service<S3Operations>, text: &[u8], said: &mut Said)
     let built = build(&request, &query, body)?;
     let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
     let tls = Some(TlsInfo { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" });
-    let record = service.record(ConnectionInfo { peer, client: peer.ip(), tls, trusted_proxy: false });
+    let record = service.record(ConnectionInfo { peer, client: peer.ip(), tls, secure: true });
     let answer = service.handle(built, &record).await;
     let (head, body) = answer.response.into_parts();
     let status = head.status.as_u16();

@@ -28,8 +28,8 @@ pub struct ConnectionInfo {
     pub client: IpAddr,
     /// What was agreed in the TLS handshake; `None` over plain HTTP.
     pub tls: Option<TlsInfo>,
-    /// Whether the peer is a proxy that is trusted to say in `X-Forwarded-Proto` how the client came.
-    pub trusted_proxy: bool,
+    /// Whether nobody on the way could read the request: TLS here, or at a proxy that is trusted to say so.
+    pub secure: bool,
 }
 
 /// What was agreed in a TLS handshake, in the words of S3's logs.
@@ -60,8 +60,6 @@ pub struct S3Request {
     pub now_ms: u64,
     /// How the request came.
     pub connection: ConnectionInfo,
-    /// Whether it came over TLS, all the way.
-    pub secure: bool,
     /// The host that was asked, with its port if it was named.
     pub host: String,
     /// What the logs will know of it.
@@ -115,7 +113,8 @@ impl S3Request {
     /// The URL of the object, in the style of the request.
     #[must_use]
     pub fn location(&self) -> String {
-        let (scheme, host, bucket) = (if self.secure { "https" } else { "http" }, &self.host, self.bucket_name());
+        let (scheme, host, bucket) =
+            (if self.connection.secure { "https" } else { "http" }, &self.host, self.bucket_name());
         let key = utf8_percent_encode(self.key_text(), IN_PATH);
         let host_name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
         match host.strip_prefix(bucket) {

@@ -117,8 +117,7 @@ impl S3 {
             Err(_) => return ("Unknown", refused(StatusCode::REQUEST_TIMEOUT, record)),
         };
         record.note_body(Received::whole(body.len()));
-        let ConnectionInfo { client, tls, trusted_proxy, .. } = record.connection;
-        let secure = tls.is_some() || (trusted_proxy && says_https(&parts.headers));
+        let ConnectionInfo { client, secure, .. } = record.connection;
         let connection = ApiConnection { peer: client, secure };
         let answer = self.iam.handle(&parts, &body, connection, &record.request_id, record.received_ms).await;
         record.note_action(Action { service: answer.service, name: answer.operation });
@@ -135,9 +134,11 @@ impl Handler for S3 {
     type Body = ResponseBody;
 
     async fn handle(&self, request: Request<Incoming>, client: Client) -> Answer<ResponseBody> {
-        let trusted_proxy = self.trusted_proxies.iter().any(|network| network.contains(client.peer.ip()));
-        let address = client_address(client.peer.ip(), request.headers(), &self.trusted_proxies);
-        let connection = ConnectionInfo { peer: client.peer, client: address, tls: client.tls, trusted_proxy };
+        let Client { peer, tls } = client;
+        let address = client_address(peer.ip(), request.headers(), &self.trusted_proxies);
+        let by_proxy = self.trusted_proxies.iter().any(|network| network.contains(peer.ip()));
+        let secure = tls.is_some() || (by_proxy && says_https(request.headers()));
+        let connection = ConnectionInfo { peer, client: address, tls, secure };
         let record = self.service.record(connection);
         // Before the answer is awaited: a client that goes away meanwhile is logged too.
         let entry = Some(Entry::new(Arc::clone(&record), self.logs.clone()));

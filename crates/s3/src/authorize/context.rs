@@ -21,7 +21,7 @@ pub(super) fn of_request(request: &S3Request, region: &str, encryption: Option<S
     let headers = request.headers.as_map();
     let mut context = Context::new();
     context.set("aws:SourceIp", request.connection.client.to_string());
-    context.set("aws:SecureTransport", if request.secure { "true" } else { "false" });
+    context.set("aws:SecureTransport", if request.connection.secure { "true" } else { "false" });
     context.set("aws:CurrentTime", iso8601(request.now_ms));
     context.set("aws:EpochTime", (request.now_ms / 1000).to_string());
     context.set("aws:RequestedRegion", region);

@@ -96,10 +96,8 @@ impl Authorizer {
         target: Target<'_>,
     ) -> Result<(), S3Error> {
         let case = Case::new(self, request, action, target).await?;
-        match case.decide().await? {
-            (Decision::Allow, _) => Ok(()),
-            (Decision::Deny(denial), owner) => Err(refusal(case.caller, &owner, action, Some(&target.arn()), denial)),
-        }
+        let (Decision::Deny(denial), owner) = case.decide().await? else { return Ok(()) };
+        Err(refusal(case.caller, &owner, action, Some(&target.arn()), denial))
     }
 
     /// As [`Authorizer::check`], for reading an object. One that is not there has nothing that could grant anything, so
@@ -114,18 +112,15 @@ impl Authorizer {
         target: Target<'_>,
     ) -> Result<(), S3Error> {
         let case = Case::new(self, request, action, target).await?;
-        let (denial, owner) = match case.decide().await? {
-            (Decision::Allow, _) => return Ok(()),
-            (Decision::Deny(denial), owner) => (denial, owner),
-        };
-        let key = target.key.unwrap_or_default();
-        let may_list = !denial.explicit
-            && case.object().await?.is_none()
-            && self.check(request, "s3:ListBucket", Target::listing(target.bucket, key)).await.is_ok();
-        if may_list {
-            return Err(S3Error::no_such_key(key));
+        let (Decision::Deny(denial), owner) = case.decide().await? else { return Ok(()) };
+        let refused = refusal(case.caller, &owner, action, Some(&target.arn()), denial);
+        if denial.explicit || case.object().await?.is_some() {
+            return Err(refused);
         }
-        Err(refusal(case.caller, &owner, action, Some(&target.arn()), denial))
+        let key = target.key.unwrap_or_default();
+        let listing = Case::new(self, request, "s3:ListBucket", Target::listing(target.bucket, key)).await?;
+        let may_list = listing.decide().await?.0.is_allow();
+        Err(if may_list { S3Error::no_such_key(key) } else { refused })
     }
 
     /// Refuses an action on the caller's account as such.

@@ -87,7 +87,7 @@ mod tests {
 
     fn ids() -> RequestRecord {
         let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-        RequestRecord::new(ConnectionInfo { peer, client: peer.ip(), tls: None, trusted_proxy: false }, host_id(), 0)
+        RequestRecord::new(ConnectionInfo { peer, client: peer.ip(), tls: None, secure: false }, host_id(), 0)
     }
 
     #[test]

@@ -131,8 +131,7 @@ impl<O: Operations> S3Service<O> {
             SignedParts { method: &method, uri: &uri, headers: as_they_came.as_ref().unwrap_or(headers.as_map()) };
         let authenticated = self.authenticate(signed, &host, route.operation, now_ms).await?;
         note_requester(record, &authenticated.principal);
-        let secure = is_secure(record.connection, &headers)?;
-        sse::check_transport(&headers, secure)?;
+        sse::check_transport(&headers, record.connection.secure)?;
         let (principal, signed) = (authenticated.principal.clone(), authenticated.signed);
         let framing = framing(&headers, authenticated)?;
         let request = S3Request {
@@ -144,7 +143,6 @@ impl<O: Operations> S3Service<O> {
             signed,
             now_ms,
             connection: record.connection,
-            secure,
             host,
             record: Arc::clone(record),
             form: None,
@@ -196,7 +194,7 @@ impl<O: Operations> S3Service<O> {
         request.record.note_names(None, Some(&form.key));
         note_requester(&request.record, &form.principal);
         request.record.note_request_headers(form.headers.as_map());
-        sse::check_transport(&form.headers, request.secure)?;
+        sse::check_transport(&form.headers, request.connection.secure)?;
         let file = RequestBody::new(Source::file(form.file), Framing::Plain { sha256: None }, None);
         Ok(S3Request {
             route: Route { bucket: Some(bucket), key: Some(form.key), operation: Operation::PostObject },
@@ -234,14 +232,6 @@ fn note_requester(record: &RequestRecord, principal: &Principal) {
         let (caller, access_key) = (Arc::clone(identity.caller()), identity.access_key().to_owned());
         record.note_requester(Requester { caller, access_key });
     }
-}
-
-/// Whether nobody on the way could read the request: TLS here, or at a proxy that is trusted to say so.
-fn is_secure(connection: ConnectionInfo, headers: &Headers) -> Result<bool, S3Error> {
-    if connection.tls.is_some() || !connection.trusted_proxy {
-        return Ok(connection.tls.is_some());
-    }
-    Ok(headers.text("x-forwarded-proto")?.is_some_and(|protocol| protocol.eq_ignore_ascii_case("https")))
 }
 
 /// The code of the answer that is no error.

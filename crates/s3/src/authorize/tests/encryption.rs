@@ -166,7 +166,10 @@ async fn transport_can_be_demanded() {
         )
     };
     world.policy(&statement(r#""Bool":{"aws:SecureTransport":"false"}"#)).await;
-    let get = |secure| S3Request { secure, ..request(&root(OURS), "GET", "/photos/cat", &[], "") };
+    let get = |secure| {
+        let get = request(&root(OURS), "GET", "/photos/cat", &[], "");
+        S3Request { connection: ConnectionInfo { secure, ..get.connection }, ..get }
+    };
     assert_eq!(world.answer_to(get(true)).await, OK);
     assert_eq!(world.answer_to(get(false)).await, DENIED);
     world.policy(&statement(r#""NumericLessThan":{"s3:TlsVersion":"1.3"}"#)).await;

@@ -228,7 +228,7 @@ fn request(who: &Principal, method: &str, target: &str, headers: &[(&str, &str)]
     let line = RequestLine { method, host: "localhost", path, query: &query, headers: &headers };
     let route = route(&line, &[]).unwrap();
     let client = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
-    let connection = ConnectionInfo { peer: SocketAddr::new(client, 1), client, tls: None, trusted_proxy: false };
+    let connection = ConnectionInfo { peer: SocketAddr::new(client, 1), client, tls: None, secure: true };
     let version = coffer_sigv4::ALGORITHM;
     let source = Source::wire(Full::from(body.to_owned()).map_err(|never| match never {}), Duration::from_secs(30));
     S3Request {
@@ -240,7 +240,6 @@ fn request(who: &Principal, method: &str, target: &str, headers: &[(&str, &str)]
         signed: (!who.is_anonymous()).then_some(Signed { place: SignaturePlace::Header, version }),
         now_ms: NOW_MS,
         connection,
-        secure: true,
         host: "localhost".into(),
         record: Arc::new(RequestRecord::new(connection, "host".into(), NOW_MS)),
         form: None,

@@ -110,7 +110,7 @@ impl World {
 
 fn record(bucket: &str, received_ms: u64, user_agent: &[u8]) -> RequestRecord {
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
-    let connection = ConnectionInfo { peer, client: peer.ip(), tls: None, trusted_proxy: false };
+    let connection = ConnectionInfo { peer, client: peer.ip(), tls: None, secure: false };
     let record = RequestRecord::new(connection, "H".into(), received_ms);
     record.note_names(Some(bucket), Some("cat.jpg"));
     let request = Request::builder().uri("/photos/cat.jpg").header("user-agent", user_agent).body(()).unwrap();

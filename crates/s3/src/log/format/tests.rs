@@ -15,7 +15,7 @@ const NOTHING: Completion = Completion { bytes_sent: 0, complete: true };
 fn record() -> RequestRecord {
     let tls = Some(TlsInfo { version: "TLSv1.2", cipher_suite: "ECDHE-RSA-AES128-GCM-SHA256" });
     let connection =
-        ConnectionInfo { peer: ([127, 0, 0, 1], 1).into(), client: [192, 0, 2, 3].into(), tls, trusted_proxy: true };
+        ConnectionInfo { peer: ([127, 0, 0, 1], 1).into(), client: [192, 0, 2, 3].into(), tls, secure: true };
     RequestRecord::new(connection, "HOST+ID=".into(), 1_255_369_830_007)
 }
 
@@ -114,12 +114,8 @@ fn a_line_has_the_fields_of_the_documentation_in_their_order() {
 
 #[test]
 fn what_is_not_known_is_a_dash() {
-    let connection = ConnectionInfo {
-        peer: ([127, 0, 0, 1], 1).into(),
-        client: [192, 0, 2, 3].into(),
-        tls: None,
-        trusted_proxy: false,
-    };
+    let connection =
+        ConnectionInfo { peer: ([127, 0, 0, 1], 1).into(), client: [192, 0, 2, 3].into(), tls: None, secure: false };
     let record = RequestRecord::new(connection, "H".into(), 0);
     let fields = fields(&formatted(&record, NOTHING));
     assert_eq!(fields.len(), 27);

@@ -15,7 +15,7 @@ const DONE: Completion = Completion { bytes_sent: 5, complete: true };
 fn record() -> RequestRecord {
     let tls = Some(TlsInfo { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" });
     let connection =
-        ConnectionInfo { peer: ([127, 0, 0, 1], 1).into(), client: [192, 0, 2, 3].into(), tls, trusted_proxy: false };
+        ConnectionInfo { peer: ([127, 0, 0, 1], 1).into(), client: [192, 0, 2, 3].into(), tls, secure: false };
     RequestRecord::new(connection, "host".into(), 1_000)
 }
 
