@@ -27,6 +27,7 @@ const WORDS: &[(&str, &str)] = &[
 const GRAPH: &[(&str, &[&str])] = &[
     ("coffer-crypto", &[]),
     ("coffer-access", &[]),
+    ("coffer-configuration", &[]),
     ("coffer-seal", &["coffer-crypto"]),
     ("coffer-sigv4", &["coffer-crypto"]),
     ("coffer-keyring", &["coffer-crypto", "coffer-seal"]),
@@ -34,15 +35,24 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("coffer-blob", &["coffer-crypto"]),
     (
         "coffer-store",
-        &["coffer-access", "coffer-blob", "coffer-crypto", "coffer-keyring", "coffer-meta", "coffer-seal"],
+        &[
+            "coffer-access",
+            "coffer-blob",
+            "coffer-configuration",
+            "coffer-crypto",
+            "coffer-keyring",
+            "coffer-meta",
+            "coffer-seal",
+        ],
     ),
-    ("coffer-s3", &["coffer-access", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
+    ("coffer-s3", &["coffer-access", "coffer-configuration", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
     ("coffer-iam", &["coffer-access", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
     (
         "coffer",
         &[
             "coffer-access",
             "coffer-blob",
+            "coffer-configuration",
             "coffer-crypto",
             "coffer-iam",
             "coffer-keyring",

@@ -137,6 +137,15 @@ impl Principal {
         }
     }
 
+    /// The value of `aws:userid`.
+    #[must_use]
+    pub fn user_id(&self) -> String {
+        match self {
+            Self::Anonymous => coffer_access::Principal::Anonymous.user_id(),
+            Self::Identity(identity) => identity.caller().principal.user_id(),
+        }
+    }
+
     /// The ARN, as error messages name it.
     #[must_use]
     pub fn arn(&self) -> &str {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use coffer_store::{Bucket, InvalidObjectKey, ObjectKey};
+use coffer_store::{Bucket, ChangedBy, InvalidObjectKey, ObjectKey, Origin};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -102,6 +102,18 @@ impl S3Request {
     /// `InternalError` for a request that nobody asked about yet.
     pub(crate) fn bucket(&self) -> Result<Bucket, S3Error> {
         self.admitted.bucket.clone().ok_or_else(S3Error::internal_error)
+    }
+
+    /// Who asks, for the events of what is changed by `by`.
+    #[must_use]
+    pub fn origin(&self, by: ChangedBy) -> Origin {
+        Origin {
+            by,
+            principal_id: self.principal.user_id(),
+            source_ip: self.connection.client.to_string(),
+            request_id: self.record.request_id.clone(),
+            host_id: self.record.host_id.to_string(),
+        }
     }
 
     /// The object key as text; empty for operations on buckets.

@@ -7,6 +7,7 @@
 //! where the one overtakes the other.
 #![expect(clippy::print_stdout, reason = "it prints its measurements")]
 
+use coffer_configuration::ObjectLock;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::{Engine, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{
-    Bootstrap, Bucket, BucketName, Encryption, FullBody, ObjectKey, PutObject, Settings, Store, SystemClock,
+    Bootstrap, Bucket, BucketName, Encryption, FullBody, ObjectKey, Origin, PutObject, Settings, Store, SystemClock,
     WantedDigests, WriteConditions,
 };
 use tokio::runtime::Runtime;
@@ -214,6 +215,8 @@ impl UnderTest {
             access: coffer_store::ObjectAccess::default(),
             wanted: WantedDigests::default(),
             conditions: WriteConditions::default(),
+            lock: ObjectLock::default(),
+            origin: Origin::default(),
         };
         self.store.put_object(&self.bucket, key, put, &mut FullBody::new(self.data.clone())).await?;
         Ok(())

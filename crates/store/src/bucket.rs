@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coffer_access::Grant;
+use coffer_configuration::{BucketSettings, VersioningStatus};
 use coffer_crypto::random_array;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
@@ -56,7 +57,7 @@ pub struct BucketEncryptionChange {
 }
 
 /// What a bucket is made with.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct NewBucket {
     /// The region it is made in.
     pub region: String,
@@ -68,6 +69,8 @@ pub struct NewBucket {
     pub ownership: ObjectOwnership,
     /// The grants of the access control list; `None`: everything to the owner and nothing to others.
     pub acl: Option<Vec<Grant>>,
+    /// What it is configured to do.
+    pub settings: BucketSettings,
 }
 
 impl Bucket {
@@ -153,6 +156,18 @@ impl Bucket {
         self.0.logging.as_ref()
     }
 
+    /// What the bucket is configured to do; `None`: nothing.
+    #[must_use]
+    pub fn settings(&self) -> Option<&BucketSettings> {
+        self.0.record.settings.as_ref()
+    }
+
+    /// Versioning; `None` if it was never enabled.
+    #[must_use]
+    pub fn versioning(&self) -> Option<VersioningStatus> {
+        self.settings()?.versioning
+    }
+
     pub(crate) fn id(&self) -> &[u8; 16] {
         &self.0.record.id
     }
@@ -195,6 +210,7 @@ impl Store {
             ownership: Some(Some(new.ownership).into()),
             acl: new.acl.as_deref().map(grant_records),
             logging: None,
+            settings: Some(new.settings.clone()).filter(|settings| *settings != BucketSettings::default()),
         };
         let row = tables::bucket(name.as_str());
         let mut commit = Commit::new();
@@ -317,6 +333,29 @@ impl Store {
     /// [`StoreError::NoSuchBucket`].
     pub async fn delete_bucket_encryption(&self, name: &BucketName) -> Result<(), StoreError> {
         self.change_bucket(name, |record| record.encryption = None).await
+    }
+
+    /// Changes what a bucket is configured to do. `change` may be called again when others change the bucket meanwhile;
+    /// the bucket it gets is the one that the change applies to.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchBucket`]. Whatever error `change` gives, through `E`; then nothing has changed.
+    pub async fn configure_bucket<E: From<StoreError>>(
+        &self,
+        name: &BucketName,
+        change: impl Fn(&Bucket, &mut BucketSettings) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for _ in 0..MOST_TRIES {
+            let bucket = self.bucket(name).await?;
+            let mut settings = bucket.settings().cloned().unwrap_or_default();
+            change(&bucket, &mut settings)?;
+            let settings = Some(settings).filter(|settings| *settings != BucketSettings::default());
+            let committed = self.replace_bucket(&bucket, |record| record.settings.clone_from(&settings)).await?;
+            if let Committed::Yes = committed {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contention.into())
     }
 
     pub(crate) async fn change_bucket(

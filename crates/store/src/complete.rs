@@ -10,6 +10,7 @@ use coffer_seal::{ChecksumAlgorithm, Checksums, Kind, Layout, LayoutPart, Object
 use crate::bucket::Bucket;
 use crate::checksum;
 use crate::error::StoreError;
+use crate::events::Origin;
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::{KIND_MULTIPART, NewObject, ObjectSums, WriteConditions};
 use crate::put::StoredObject;
@@ -36,6 +37,8 @@ pub struct CompleteUpload<'a> {
     pub expected_checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
     /// What must hold of the object that is there.
     pub conditions: WriteConditions,
+    /// Who completes it.
+    pub origin: Origin,
 }
 
 /// A part as a completion names it.
@@ -129,7 +132,7 @@ impl Store {
             fresh: Vec::new(),
             shared: Vec::new(),
         };
-        let committed = self.commit_object(bucket, key, object, &complete.conditions, |commit| {
+        let committed = self.commit_object(bucket, key, object, &complete.conditions, &complete.origin, |commit| {
             commit.check(upload.row.clone(), Some(upload.sealed.clone())).delete(upload.row.clone());
             for part in &parts {
                 commit.check(part.row.clone(), Some(part.sealed.clone())).delete(part.row.clone());
@@ -321,5 +324,8 @@ fn seal_object(
         parts_show_checksums: upload.record.checksum_algorithm.is_some(),
         tags: upload.record.tags.clone(),
         access: upload.record.access.clone(),
+        order: 0,
+        versioned: false,
+        lock: upload.record.lock,
     }
 }

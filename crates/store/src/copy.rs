@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use coffer_configuration::ObjectLock;
 use coffer_crypto::Key32;
 use coffer_seal::{ChecksumAlgorithm, SumsType};
 
@@ -9,6 +10,7 @@ use crate::access::ObjectAccess;
 use crate::body::{Body, WantedDigests};
 use crate::bucket::Bucket;
 use crate::error::{BodyError, StoreError};
+use crate::events::Origin;
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::WriteConditions;
 use crate::put::{NewSingle, PartData, PutObject, SinglePart, StoredObject};
@@ -32,6 +34,10 @@ pub struct CopyObject<'a> {
     pub algorithm: Option<ChecksumAlgorithm>,
     /// What must hold of the object at the destination.
     pub conditions: WriteConditions,
+    /// What keeps the copy from being removed. Never inherited from the source.
+    pub lock: ObjectLock,
+    /// Who copies.
+    pub origin: Origin,
 }
 
 impl Store {
@@ -73,6 +79,8 @@ impl Store {
             access: copy.access,
             wanted: WantedDigests { md5: false, algorithm },
             conditions: copy.conditions,
+            lock: copy.lock,
+            origin: copy.origin,
         };
         self.put_object(bucket, key, put, &mut ReadBody::new(stream)).await
     }
@@ -112,6 +120,8 @@ impl Store {
             storage_class: copy.storage_class.clone(),
             tags,
             access: copy.access.clone(),
+            lock: copy.lock,
+            origin: copy.origin.clone(),
         };
         let record = self.commit_single(bucket, key, object, &copy.conditions).await?;
         Ok(Some(StoredObject { info: record.info(headers)?, sums: Some(sums) }))

@@ -15,6 +15,7 @@ mod copy;
 mod credentials;
 mod delete;
 mod error;
+mod events;
 mod garbage;
 mod ingest;
 mod keys;
@@ -45,10 +46,13 @@ pub use complete::{CompleteUpload, CompletedPart, MIN_PART_LEN};
 pub use copy::{CopyObject, ReadBody};
 pub use credentials::{KeptRoot, RootCredentials};
 pub use error::{BodyError, StoreError};
+pub use events::{ChangedBy, ObjectChange, ObjectEvent, Origin};
 pub use garbage::Collected;
 pub use list::{ListEntry, ListObjects, ObjectPage};
 pub use logging::{BucketLogging, LogKeyFormat};
-pub use names::{BucketName, InstanceId, InvalidBucketName, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectKey};
+pub use names::{
+    BucketName, InstanceId, InvalidBucketName, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectKey, VersionId,
+};
 pub use object::{ETagMatch, ObjectInfo, ObjectSums, WriteConditions};
 pub use part::{StoredPart, UploadPart};
 pub use put::{MAX_PUT_LEN, PutObject, StoredObject};

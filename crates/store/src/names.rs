@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use coffer_crypto::random_array;
 use thiserror::Error;
 
@@ -124,6 +126,44 @@ impl InstanceId {
     }
 }
 
+/// Which version of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum VersionId {
+    /// `null`: the one that was written while versioning was not enabled.
+    Null,
+    /// One that was written while versioning was enabled.
+    Made {
+        /// Where among the versions of its key it stands: a later one has more.
+        order: u64,
+        /// Who it is.
+        instance: InstanceId,
+    },
+}
+
+impl VersionId {
+    /// Reads the text form: `null`, or 32 characters of the URL-safe base64 of [`order`](Self::Made) and instance.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "null" {
+            return Some(Self::Null);
+        }
+        let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (order, instance) = bytes.split_first_chunk::<8>()?;
+        Some(Self::Made { order: u64::from_be_bytes(*order), instance: InstanceId(instance.try_into().ok()?) })
+    }
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Made { order, instance } => {
+                f.write_str(&URL_SAFE_NO_PAD.encode([&order.to_be_bytes()[..], &instance.0].concat()))
+            }
+        }
+    }
+}
+
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -139,6 +179,20 @@ impl fmt::Debug for InstanceId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn version_ids_have_one_text_of_32_characters() {
+        let id = VersionId::Made { order: u64::MAX - 1, instance: InstanceId([0xfb; 16]) };
+        let text = id.to_string();
+        assert_eq!(text.len(), 32);
+        assert_eq!(VersionId::parse(&text), Some(id));
+        assert_eq!(VersionId::parse("null"), Some(VersionId::Null));
+        for other in
+            ["", "Null", &text[1..], &format!("{text}="), &format!("{text}A"), "+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/+/"]
+        {
+            assert_eq!(VersionId::parse(other), None, "{other}");
+        }
+    }
 
     fn check(name: &str, good: bool) {
         assert_eq!(BucketName::for_creation(name).is_ok(), good, "{name:?}");

@@ -8,7 +8,8 @@ use coffer_seal::{Checksums, SumsType};
 use crate::access::ObjectAccess;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
-use crate::names::{InstanceId, ObjectKey};
+use crate::events::{ObjectChange, ObjectEvent, Origin};
+use crate::names::{InstanceId, ObjectKey, VersionId};
 use crate::records::{FieldRecord, ObjectAccessRecord, ObjectRecord, PartListRecord, PartRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
@@ -170,12 +171,14 @@ impl Store {
         key: &ObjectKey,
         mut new: NewObject,
         conditions: &WriteConditions,
+        origin: &Origin,
         extra: impl Fn(&mut Commit),
     ) -> Result<ObjectRecord, StoreError> {
         let instance = InstanceId(new.record.instance_id);
         let row = tables::object(bucket.id(), key);
         let mut bucket = bucket.clone();
         let part_rows = self.place_parts(&bucket, instance, &mut new);
+        let tags: Vec<_> = new.record.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
         let mut attempts = self.0.turns.attempts();
         loop {
             let current = self.find_object(&bucket, key).await?;
@@ -199,6 +202,17 @@ impl Store {
                 commit.put(tables::inline_data(*id), sealed.clone());
             }
             commit.put(row.clone(), bucket.keys().seal(Table::Object, &row, &new.record));
+            let event = ObjectEvent {
+                change: ObjectChange::Created,
+                key,
+                version: VersionId::Null,
+                order: new.record.order,
+                size: new.record.size,
+                etag: &new.record.etag,
+                tags: &tags,
+                origin,
+            };
+            self.queue_event(&mut commit, &bucket, &event).await?;
             let checked: Vec<_> = commit.checks.iter().map(|check| check.key.clone()).collect();
             extra(&mut commit);
             match self.commit(commit).await? {

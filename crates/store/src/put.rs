@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use coffer_blob::BlobId;
+use coffer_configuration::ObjectLock;
 use coffer_seal::{
     ChecksumAlgorithm, Checksums, FLAG_LAYOUT, Kind, Layout, LayoutPart, ObjectKeys, PartKeys, SumsType, opaque_etag,
 };
@@ -11,6 +12,7 @@ use crate::body::{Body, WantedDigests};
 use crate::bucket::Bucket;
 use crate::checksum::Hasher;
 use crate::error::StoreError;
+use crate::events::Origin;
 use crate::ingest::{IngestedPart, Location};
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::{KIND_SINGLE, NewObject, ObjectInfo, ObjectSums, WriteConditions, tag_records};
@@ -40,6 +42,10 @@ pub struct PutObject<'a> {
     pub wanted: WantedDigests,
     /// What must hold of the object that is there.
     pub conditions: WriteConditions,
+    /// What keeps it from being removed; the bucket's default takes the place of no retention.
+    pub lock: ObjectLock,
+    /// Who writes it, and by what.
+    pub origin: Origin,
 }
 
 /// An object that was stored.
@@ -83,6 +89,8 @@ impl Store {
             storage_class: put.storage_class,
             tags: put.tags,
             access: put.access,
+            lock: put.lock,
+            origin: put.origin,
         };
         let record = self.commit_single(bucket, key, object, &put.conditions).await?;
         Ok(StoredObject { info: record.info(put.headers)?, sums: Some(sums) })
@@ -124,6 +132,9 @@ impl Store {
             parts_show_checksums: false,
             tags: tag_records(&new.tags),
             access: ObjectAccessRecord::of(&new.access),
+            order: 0,
+            versioned: false,
+            lock: Some(new.lock).filter(|lock| *lock != ObjectLock::default()),
         };
         let part = PartRecord {
             number: 0,
@@ -139,7 +150,7 @@ impl Store {
             PartData::Shared(id) => object.shared.push(*id),
         }
         // `new.part` holds the pin of a fresh blob until its reference is committed.
-        let committed = self.commit_object(bucket, key, object, conditions, |_| {}).await;
+        let committed = self.commit_object(bucket, key, object, conditions, &new.origin, |_| {}).await;
         if let (Err(error), PartData::Fresh(location)) = (&committed, &new.part.data) {
             self.discard(location.id(), error).await;
         }
@@ -159,6 +170,8 @@ pub(crate) struct NewSingle {
     pub(crate) storage_class: String,
     pub(crate) tags: Vec<(String, String)>,
     pub(crate) access: ObjectAccess,
+    pub(crate) lock: ObjectLock,
+    pub(crate) origin: Origin,
 }
 
 /// The one part of an object.

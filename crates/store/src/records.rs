@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use coffer_blob::BlobId;
+use coffer_configuration::{BucketSettings, ObjectLock};
 use minicbor::{Decode, Encode};
 
 use crate::error::StoreError;
@@ -61,6 +62,9 @@ pub(crate) struct BucketRecord {
     /// The unique IDs of whom the bucket policy names by ARN, by ARN; absent: none.
     #[n(13)]
     pub(crate) policy_principals: Option<BTreeMap<String, String>>,
+    /// What the bucket is configured to do; absent: nothing.
+    #[n(14)]
+    pub(crate) settings: Option<BucketSettings>,
 }
 
 /// How far the deletion of a bucket has come.
@@ -143,6 +147,15 @@ pub(crate) struct ObjectRecord {
     /// Absent: the bucket owner's, with nothing for others.
     #[n(14)]
     pub(crate) access: Option<ObjectAccessRecord>,
+    /// Where among the versions of its key it stands: a later one has more.
+    #[cbor(n(15), default)]
+    pub(crate) order: u64,
+    /// It has a version ID; else it is the version `null`.
+    #[cbor(n(16), default)]
+    pub(crate) versioned: bool,
+    /// What keeps it from being removed; absent: nothing.
+    #[n(17)]
+    pub(crate) lock: Option<ObjectLock>,
 }
 
 /// How an object or upload is sealed, known from the moment its object key is drawn.
@@ -243,6 +256,9 @@ pub(crate) struct UploadRecord {
     /// That of the object it will be.
     #[n(8)]
     pub(crate) access: Option<ObjectAccessRecord>,
+    /// That of the object it will be; absent: nothing but the bucket's default.
+    #[n(9)]
+    pub(crate) lock: Option<ObjectLock>,
 }
 
 /// How many records refer to a blob.
@@ -336,6 +352,7 @@ mod tests {
             ownership: None,
             acl: None,
             logging: None,
+            settings: None,
         };
         // {0: h'01..', 1: 1000, 2: "eu", 3: [{0: h'02..', 1: 1, 2: h'0304'}], 5: true, 6: 2}
         let expected = format!(
@@ -395,6 +412,9 @@ mod tests {
             parts_show_checksums: false,
             tags: fields,
             access: None,
+            order: 1 << 60,
+            versioned: true,
+            lock: None,
         });
         for at in 0..bytes.len() {
             assert!(decode::<ObjectRecord>(&bytes[..at]).is_err(), "cut at {at}");

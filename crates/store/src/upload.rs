@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use coffer_blob::BlobId;
+use coffer_configuration::ObjectLock;
 use coffer_crypto::Key32;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
 use coffer_seal::{ChecksumAlgorithm, Checksums, ObjectKeys};
@@ -35,6 +36,8 @@ pub struct CreateUpload<'a> {
     pub algorithm: Option<ChecksumAlgorithm>,
     /// The checksum of the whole is the checksum of the parts' checksums.
     pub composite: bool,
+    /// What keeps the object from being removed; the bucket's default takes the place of no retention.
+    pub lock: ObjectLock,
 }
 
 /// What is known of an upload in progress.
@@ -134,6 +137,7 @@ impl Store {
             composite: create.composite,
             tags: tag_records(&create.tags),
             access: ObjectAccessRecord::of(&create.access),
+            lock: Some(create.lock).filter(|lock| *lock != ObjectLock::default()),
         };
         let row = tables::upload(bucket.id(), key, upload_id);
         let mut bucket = bucket.clone();

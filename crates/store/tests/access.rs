@@ -38,6 +38,7 @@ async fn a_bucket_has_what_it_was_made_with() {
         public_access_block: Some(PublicAccessBlock::ALL),
         ownership: ObjectOwnership::ObjectWriter,
         acl: Some(public_read()),
+        ..NewBucket::default()
     };
     world.store.create_bucket(&name, &new).await.unwrap();
     let bucket = world.restarted().bucket(&name).await.unwrap();

@@ -5,11 +5,12 @@
 mod common;
 
 use bytes::Bytes;
+use coffer_configuration::ObjectLock;
 use coffer_crypto::md5;
 use coffer_meta::{Direction, KeyRange};
 use coffer_store::{
-    BucketEncryption, BucketEncryptionChange, ChecksumAlgorithm, Encryption, FullBody, PutObject, RootCredentials,
-    UploadPart, WantedDigests, WriteConditions,
+    BucketEncryption, BucketEncryptionChange, ChecksumAlgorithm, Encryption, FullBody, Origin, PutObject,
+    RootCredentials, UploadPart, WantedDigests, WriteConditions,
 };
 use common::{World, customer_key, key, plain_upload};
 
@@ -32,6 +33,8 @@ fn put<'a>(what: &str, encryption: Encryption<'a>) -> PutObject<'a> {
         access: coffer_store::ObjectAccess::default(),
         wanted: WantedDigests { md5: true, algorithm: Some(ChecksumAlgorithm::Sha256) },
         conditions: WriteConditions::default(),
+        lock: ObjectLock::default(),
+        origin: Origin::default(),
     }
 }
 

@@ -6,12 +6,13 @@
 
 mod common;
 
+use coffer_configuration::ObjectLock;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use coffer_crypto::{Key32, md5};
 use coffer_store::{
-    CopyObject, ETagMatch, Encryption, FullBody, InstanceId, ListEntry, ListObjects, MIN_PART_LEN, PutObject,
+    CopyObject, ETagMatch, Encryption, FullBody, InstanceId, ListEntry, ListObjects, MIN_PART_LEN, Origin, PutObject,
     StoreError, WantedDigests, WriteConditions,
 };
 use common::rng::Rng;
@@ -139,6 +140,8 @@ impl Walk {
             access: coffer_store::ObjectAccess::default(),
             wanted: WantedDigests::default(),
             conditions,
+            lock: ObjectLock::default(),
+            origin: Origin::default(),
         };
         let mut body = FullBody::new(Bytes::copy_from_slice(&data));
         let stored = self.world.store.put_object(&self.world.bucket, &key(name), put, &mut body).await;
@@ -184,6 +187,8 @@ impl Walk {
             storage_class: "STANDARD".into(),
             algorithm: None,
             conditions,
+            lock: ObjectLock::default(),
+            origin: Origin::default(),
         };
         let (store, bucket) = (&self.world.store, &self.world.bucket);
         let copied = store.copy_object(reader, source_key, from == to, bucket, &key(to), copy).await;

@@ -4,10 +4,11 @@
 
 mod common;
 
+use coffer_configuration::ObjectLock;
 use coffer_crypto::md5;
 use coffer_store::checksum::Hasher;
 use coffer_store::{
-    ChecksumAlgorithm, Checksums, CompleteUpload, CompletedPart, CopyObject, Encryption, StoreError, SumsType,
+    ChecksumAlgorithm, Checksums, CompleteUpload, CompletedPart, CopyObject, Encryption, Origin, StoreError, SumsType,
     WriteConditions,
 };
 use common::{World, customer_key, key, pattern};
@@ -129,6 +130,7 @@ async fn a_checksum_that_cannot_be_verified_is_not_ignored() {
             expected_size: None,
             expected_checksum: Some((ChecksumAlgorithm::Crc64Nvme, value.to_vec())),
             conditions: WriteConditions::default(),
+            origin: Origin::default(),
         };
         let world = &world;
         async move { world.store.complete_upload(&world.bucket, &key("c"), complete).await }
@@ -165,6 +167,8 @@ fn copy(encryption: Encryption<'_>) -> CopyObject<'_> {
         storage_class: "STANDARD".into(),
         algorithm: None,
         conditions: WriteConditions::default(),
+        lock: ObjectLock::default(),
+        origin: Origin::default(),
     }
 }
 

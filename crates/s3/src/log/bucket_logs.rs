@@ -3,6 +3,7 @@
 //! Delivery is best effort, as on S3. What waits is bounded; what does not fit, or may not be delivered, is dropped and
 //! counted. Log objects are put into the store directly, so no delivery is ever logged itself.
 
+use coffer_configuration::ObjectLock;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,7 +13,7 @@ use std::time::Duration;
 use coffer_access::{Acl, Grant};
 use coffer_crypto::random_array;
 use coffer_store::{
-    Bucket, BucketLogging, BucketName, Clock, Encryption, FullBody, ObjectAccess, ObjectKey, PutObject, Store,
+    Bucket, BucketLogging, BucketName, Clock, Encryption, FullBody, ObjectAccess, ObjectKey, Origin, PutObject, Store,
     StoreError, WantedDigests, WriteConditions,
 };
 use tokio::sync::Notify;
@@ -184,6 +185,8 @@ impl BucketLogs {
             access: ObjectAccess { owner: None, grants: object_grants(&target, owner, &logging.grants) },
             wanted: WantedDigests::default(),
             conditions: WriteConditions::default(),
+            lock: ObjectLock::default(),
+            origin: Origin::default(),
         };
         self.store.put_object(&target, &key, put, &mut FullBody::new(text)).await?;
         Ok(())

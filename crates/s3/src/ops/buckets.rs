@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use coffer_configuration::BucketSettings;
 use coffer_store::{Bucket, BucketName, NewBucket, PublicAccessBlock, StoreError};
 use http::{HeaderName, StatusCode, header};
 
@@ -107,7 +108,8 @@ impl S3Operations {
             return Err(S3Error::invalid_location_constraint(&location));
         }
         let (region, owner_of_new) = (self.settings.region.clone(), owner.clone());
-        let new = NewBucket { region, owner: owner_of_new, public_access_block, ownership, acl };
+        let settings = BucketSettings::default();
+        let new = NewBucket { region, owner: owner_of_new, public_access_block, ownership, acl, settings };
         match self.store.create_bucket(&bucket, &new).await {
             Err(StoreError::BucketAlreadyOwnedByYou) => self.check_own_again(&name, &owner).await?,
             created => created.map_err(|error| Subject { bucket: &name, ..Subject::default() }.error(error))?,

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use coffer_store::{Checksums, CompleteUpload, CompletedPart, EncryptionMode, StoreError};
+use coffer_store::{ChangedBy, Checksums, CompleteUpload, CompletedPart, EncryptionMode, StoreError};
 use http::StatusCode;
 
 use super::get::write_encryption;
@@ -55,6 +55,7 @@ impl S3Operations {
             expected_size,
             expected_checksum: checksum.checksum.map(|(algorithm, value, _)| (algorithms::stored(algorithm), value)),
             conditions: write_conditions(condition),
+            origin: request.origin(ChangedBy::CompleteMultipartUpload),
         };
         let completed = self.store.complete_upload(&bucket, &key, complete).await;
         let completed = completed.map_err(|error| subject.error(error))?;

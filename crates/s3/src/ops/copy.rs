@@ -1,6 +1,7 @@
 //! CopyObject.
 
-use coffer_store::{Bucket, CopyObject, ObjectKey, ObjectReader};
+use coffer_configuration::ObjectLock;
+use coffer_store::{Bucket, ChangedBy, CopyObject, ObjectKey, ObjectReader};
 use http::StatusCode;
 
 use super::get::write_encryption;
@@ -68,6 +69,8 @@ impl S3Operations {
             algorithm,
             access,
             conditions: write_conditions(condition),
+            lock: ObjectLock::default(),
+            origin: request.origin(ChangedBy::Copy),
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
         let copied = self.store.copy_object(reader, usable.as_deref(), onto_itself, &bucket, &key, copy).await;

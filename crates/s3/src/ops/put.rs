@@ -1,6 +1,7 @@
 //! PutObject.
 
-use coffer_store::{Encryption, MAX_PUT_LEN, PutObject, StoredObject};
+use coffer_configuration::ObjectLock;
+use coffer_store::{ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
@@ -50,6 +51,8 @@ impl S3Operations {
             access,
             wanted: wanted(&requested),
             conditions: write_conditions(condition),
+            lock: ObjectLock::default(),
+            origin: request.origin(if request.form.is_some() { ChangedBy::Post } else { ChangedBy::Put }),
         };
         let mut body = ObjectBody { body: &mut request.body, requested: &requested };
         let stored = self.store.put_object(&bucket, &key, put, &mut body).await;

@@ -1,5 +1,6 @@
 //! CreateMultipartUpload, AbortMultipartUpload, ListParts, ListMultipartUploads.
 
+use coffer_configuration::ObjectLock;
 use coffer_store::{CreateUpload, InstanceId, ListUploads, UploadEntry, UploadInfo};
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -34,6 +35,7 @@ impl S3Operations {
             access,
             algorithm: checksum.map(|(algorithm, _)| algorithms::stored(algorithm)),
             composite: checksum.is_some_and(|(_, checksum_type)| checksum_type == ChecksumType::Composite),
+            lock: ObjectLock::default(),
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
         let created = self.store.create_upload(&bucket, &key, create).await;

@@ -6,6 +6,7 @@
 pub mod hooks;
 pub mod rng;
 
+use coffer_configuration::ObjectLock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,8 +18,8 @@ use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::{Direction, Engine, KeyRange, MemoryEngine};
 use coffer_store::{
     Bootstrap, Bucket, BucketName, Clock, CompleteUpload, CompletedPart, CopyObject, CreateUpload, Encryption,
-    FullBody, InstanceId, ObjectKey, PutObject, Settings, Store, StoreError, StoredObject, UploadPart, WantedDigests,
-    WriteConditions,
+    FullBody, InstanceId, ObjectKey, Origin, PutObject, Settings, Store, StoreError, StoredObject, UploadPart,
+    WantedDigests, WriteConditions,
 };
 
 /// Time that moves when told to.
@@ -169,6 +170,8 @@ impl World {
             storage_class: "STANDARD".into(),
             algorithm: None,
             conditions: WriteConditions::default(),
+            lock: ObjectLock::default(),
+            origin: Origin::default(),
         };
         self.store.copy_object(source, source_key, from == to, &self.bucket, &key(to), copy).await
     }
@@ -254,6 +257,7 @@ impl World {
             expected_size: None,
             expected_checksum: None,
             conditions: WriteConditions::default(),
+            origin: Origin::default(),
         };
         self.store.complete_upload(&self.bucket, &key(name), complete).await
     }
@@ -303,6 +307,8 @@ pub fn plain_put(encryption: Encryption<'_>) -> PutObject<'_> {
         access: coffer_store::ObjectAccess::default(),
         wanted: WantedDigests::default(),
         conditions: WriteConditions::default(),
+        lock: ObjectLock::default(),
+        origin: Origin::default(),
     }
 }
 
@@ -315,5 +321,6 @@ pub fn plain_upload(encryption: Encryption<'_>) -> CreateUpload<'_> {
         access: coffer_store::ObjectAccess::default(),
         algorithm: None,
         composite: false,
+        lock: ObjectLock::default(),
     }
 }

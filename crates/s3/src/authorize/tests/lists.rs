@@ -1,6 +1,7 @@
 //! Access control lists, ownership of objects, and Block Public Access.
 
 use coffer_access::{AclPermission, Grantee};
+use coffer_configuration::ObjectLock;
 use coffer_store::PublicAccessBlock;
 
 use super::*;
@@ -105,7 +106,7 @@ async fn a_policy_denies_what_a_list_grants() {
 
 /// Puts `cat` as an object of [`THEIRS`].
 async fn foreign_object(world: &World) {
-    use coffer_store::{FullBody, ObjectAccess, PutObject, WantedDigests, WriteConditions};
+    use coffer_store::{FullBody, ObjectAccess, Origin, PutObject, WantedDigests, WriteConditions};
     let put = PutObject {
         encryption: coffer_store::Encryption::SseS3,
         headers: Vec::new(),
@@ -114,6 +115,8 @@ async fn foreign_object(world: &World) {
         access: ObjectAccess { owner: Some(THEIRS.into()), grants: None },
         wanted: WantedDigests::default(),
         conditions: WriteConditions::default(),
+        lock: ObjectLock::default(),
+        origin: Origin::default(),
     };
     let (bucket, key) = (world.bucket("photos").await, ObjectKey::new("cat").unwrap());
     world.store.put_object(&bucket, &key, put, &mut FullBody::new("text")).await.unwrap();

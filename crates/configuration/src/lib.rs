@@ -1,0 +1,27 @@
+//! What a bucket is configured to do, and pure functions that say what follows from it.
+//!
+//! The types are the configuration documents of S3 once they are judged, under the names of the S3 API Reference. They
+//! encode to CBOR as the store keeps them: a field is never renumbered, and a new one is optional
+//! (`docs/spec/records.md`). There is no IO and no clock here.
+
+mod object_lock;
+mod versioning;
+
+use minicbor::{Decode, Encode};
+
+pub use object_lock::{
+    DefaultRetention, ObjectLock, ObjectLockConfiguration, Retention, RetentionMode, RetentionPeriod,
+};
+pub use versioning::VersioningStatus;
+
+/// Everything a bucket is configured to do beyond encryption and access.
+#[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
+#[cbor(map)]
+pub struct BucketSettings {
+    /// Versioning; `None`: it was never enabled.
+    #[n(0)]
+    pub versioning: Option<VersioningStatus>,
+    /// Object Lock; `None`: it is not enabled.
+    #[n(1)]
+    pub object_lock: Option<ObjectLockConfiguration>,
+}
