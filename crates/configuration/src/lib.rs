@@ -5,6 +5,8 @@
 //! (`docs/spec/records.md`). There is no IO and no clock here.
 
 mod object_lock;
+mod request_payment;
+mod tags;
 mod versioning;
 
 use minicbor::{Decode, Encode};
@@ -12,6 +14,8 @@ use minicbor::{Decode, Encode};
 pub use object_lock::{
     DefaultRetention, ObjectLock, ObjectLockConfiguration, Retention, RetentionMode, RetentionPeriod,
 };
+pub use request_payment::Payer;
+pub use tags::{InvalidTag, Tag};
 pub use versioning::VersioningStatus;
 
 /// Everything a bucket is configured to do beyond encryption and access.
@@ -24,4 +28,10 @@ pub struct BucketSettings {
     /// Object Lock; `None`: it is not enabled.
     #[n(1)]
     pub object_lock: Option<ObjectLockConfiguration>,
+    /// Tags, never none of them; `None`: it has none.
+    #[n(2)]
+    pub tags: Option<Vec<Tag>>,
+    /// Who pays for requests; `None`: the bucket's owner.
+    #[n(8)]
+    pub request_payer: Option<Payer>,
 }
