@@ -8,11 +8,13 @@ use coffer_meta::Commit;
 
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
-use crate::names::{InstanceId, ObjectKey};
+use crate::events::{ObjectChange, Origin};
+use crate::names::InstanceId;
 use crate::object::ObjectInfo;
 use crate::records::{AccountRecord, ObjectAccessRecord, PolicyText, grant_records};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
+use crate::versions::ObjectVersion;
 
 /// The settings of Block Public Access, of a bucket or an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -144,45 +146,47 @@ impl Store {
         }
     }
 
-    /// What is known of an object without its key: no headers.
+    /// What is known of a version of an object without its key: no headers.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchKey`].
-    pub async fn object_info(&self, bucket: &Bucket, key: &ObjectKey) -> Result<ObjectInfo, StoreError> {
-        let (record, _) = self.object_record(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
-        record.info(Vec::new())
+    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`].
+    pub async fn object_info(
+        &self,
+        bucket: &Bucket,
+        target: impl Into<ObjectVersion<'_>>,
+    ) -> Result<ObjectInfo, StoreError> {
+        let (record, found) = self.object_version(bucket, target.into()).await?;
+        Ok(ObjectInfo { noncurrent_since_ms: found.noncurrent_since_ms, ..record.info(Vec::new())? })
     }
 
-    /// Changes the access control list of an object. Returns `false`, and changes nothing, if `instance` is not the
-    /// current version any more.
+    /// Changes the access control list of a version of an object. Returns `false`, and changes nothing, if that is not
+    /// `instance` any more.
     ///
     /// No key is needed. When this returns, the change is on stable storage.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchKey`].
+    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`].
     pub async fn put_object_acl(
         &self,
         bucket: &Bucket,
-        key: &ObjectKey,
+        target: impl Into<ObjectVersion<'_>>,
         instance: InstanceId,
         grants: &[Grant],
+        origin: &Origin,
     ) -> Result<bool, StoreError> {
-        let row = tables::object(bucket.id(), key);
-        let mut attempts = self.0.turns.attempts();
-        loop {
-            let (mut record, sealed) = self.object_record(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
+        let target = target.into();
+        let changed = self.change_version(bucket, target, ObjectChange::AclSet, origin, |record| {
             if record.instance_id != instance.0 {
-                return Ok(false);
+                return Err(StoreError::NoSuchVersion);
             }
             let owner = record.object_access()?.owner;
             record.access = ObjectAccessRecord::of(&ObjectAccess { owner, grants: Some(grants.to_vec()) });
-            let mut commit = Commit::new();
-            let changed = bucket.keys().seal(Table::Object, &row, &record);
-            commit.check(row.clone(), Some(sealed)).put(row.clone(), changed);
-            match self.commit(commit).await? {
-                Committed::Yes => return Ok(true),
-                Committed::Conflict(_) => attempts.lost(&row).await?,
-            }
+            Ok(())
+        });
+        match changed.await {
+            Ok(_) => Ok(true),
+            Err(StoreError::NoSuchVersion) if target.version.is_none() => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -469,8 +469,13 @@ impl Store {
     }
 
     async fn is_empty(&self, bucket: &Bucket) -> Result<bool, StoreError> {
-        let objects = KeyRange::prefix(&tables::of_bucket(Table::Object, bucket.id()));
-        Ok(self.0.engine.scan(objects, 1, Direction::Forward).await?.is_empty())
+        for table in [Table::Object, Table::DeleteMarker, Table::Version] {
+            let rows = KeyRange::prefix(&tables::of_bucket(table, bucket.id()));
+            if !self.0.engine.scan(rows, 1, Direction::Forward).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn abort_all_uploads(&self, bucket: &Bucket) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 use crate::upload::FoundUpload;
+use crate::versions::Content;
 
 /// Every part but the last has at least this many bytes: 5 MiB.
 pub const MIN_PART_LEN: u64 = 5 << 20;
@@ -211,7 +212,10 @@ impl Store {
         key: &ObjectKey,
         complete: &CompleteUpload<'_>,
     ) -> Result<StoredObject, StoreError> {
-        let (record, _) = self.object_record(bucket, key).await?.ok_or(StoreError::NoSuchUpload)?;
+        let current = self.current_version(bucket, key).await?;
+        let Some(Content::Object(record)) = current.map(|found| found.content) else {
+            return Err(StoreError::NoSuchUpload);
+        };
         let etags: Option<Vec<[u8; 16]>> =
             complete.parts.iter().map(|part| hex::decode(&part.etag).ok()?.try_into().ok()).collect();
         let same = record.instance_id == complete.upload_id.0

@@ -60,7 +60,9 @@ impl Store {
         self.check_write_conditions(bucket, key, &copy.conditions).await?;
         let headers = copy.headers.clone().unwrap_or_else(|| source.info().headers.clone());
         let tags = copy.tags.clone().unwrap_or_else(|| source.info().tags.clone());
-        if may_share(&source, source_key, onto_itself, &copy)
+        // Where the source stays as an older version, it does not become its copy.
+        let becomes_itself = onto_itself && bucket.versioning().is_none();
+        if may_share(&source, source_key, becomes_itself, &copy)
             && let Some(shared) = self.share(&source, bucket, key, &copy, headers.clone(), tags.clone()).await?
         {
             return Ok(shared);
@@ -131,12 +133,17 @@ impl Store {
 /// Whether the copy may name the blob of its source (docs/spec/sealed-object.md, "Copies").
 ///
 /// Between two owners of different keys it may not: whoever has the one key could open what the other one seals.
-fn may_share(source: &ObjectReader<'_>, source_key: Option<&Key32>, onto_itself: bool, copy: &CopyObject<'_>) -> bool {
+fn may_share(
+    source: &ObjectReader<'_>,
+    source_key: Option<&Key32>,
+    becomes_itself: bool,
+    copy: &CopyObject<'_>,
+) -> bool {
     let in_one_blob = source.info().part_count.is_none() && source.parts().iter().all(|part| !part.inline);
     let same_owner = match (source.info().mode, copy.encryption) {
         (EncryptionMode::SseS3, Encryption::SseS3) => md5_of(&source.info().etag).is_some(),
         (EncryptionMode::SseC, Encryption::SseC(key)) => {
-            onto_itself || source_key.is_some_and(|source| coffer_crypto::ct_eq(source.expose(), key.expose()))
+            becomes_itself || source_key.is_some_and(|source| coffer_crypto::ct_eq(source.expose(), key.expose()))
         }
         _ => false,
     };

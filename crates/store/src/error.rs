@@ -6,6 +6,8 @@ use coffer_meta::{CommitError, EngineError};
 use coffer_seal::{ChecksumAlgorithm, OpenError};
 use thiserror::Error;
 
+use crate::versions::DeleteMarkerInfo;
+
 /// An error of the caller's own body source, passed through the store untouched.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -24,6 +26,15 @@ pub enum StoreError {
     /// There is no such object.
     #[error("no such key")]
     NoSuchKey,
+    /// The object has no such version.
+    #[error("no such version")]
+    NoSuchVersion,
+    /// What was found is a delete marker.
+    #[error("a delete marker")]
+    DeleteMarker(DeleteMarkerInfo),
+    /// A retention or a legal hold keeps the version.
+    #[error("the version is locked")]
+    ObjectLocked,
     /// There is no such multipart upload.
     #[error("no such upload")]
     NoSuchUpload,

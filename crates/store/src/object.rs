@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use coffer_blob::BlobId;
+use coffer_configuration::{ObjectLock, VersioningStatus};
 use coffer_meta::Commit;
 use coffer_seal::{Checksums, SumsType};
 
@@ -14,6 +15,7 @@ use crate::records::{FieldRecord, ObjectAccessRecord, ObjectRecord, PartListReco
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
+use crate::versions::{Content, Found, ObjectVersion, next_order};
 
 /// What is known of an object without its data.
 #[derive(Clone)]
@@ -40,6 +42,12 @@ pub struct ObjectInfo {
     pub tags: Vec<(String, String)>,
     /// Whose it is, and its access control list.
     pub access: ObjectAccess,
+    /// Its version; `Null` also where there is no versioning.
+    pub version: VersionId,
+    /// When the next version took its place, in milliseconds since 1970; `None` for the current one.
+    pub noncurrent_since_ms: Option<u64>,
+    /// What keeps it from being removed.
+    pub lock: ObjectLock,
 }
 
 /// The checksums of an object and what they are taken over.
@@ -89,8 +97,8 @@ impl WriteConditions {
 pub(crate) struct FoundObject {
     pub(crate) record: ObjectRecord,
     pub(crate) parts: Vec<PartRecord>,
-    /// The sealed record, for a check.
-    pub(crate) sealed: Bytes,
+    /// Where it was found.
+    pub(crate) found: Found,
 }
 
 /// An object about to be committed.
@@ -113,30 +121,41 @@ const MOST_PARTS_IN_ROW: usize = 4;
 const PARTS_A_ROW: usize = 256;
 
 impl Store {
-    /// Reads the record of the current version of an object, and its sealed bytes for a check.
-    pub(crate) async fn object_record(
+    /// Reads the record of a version of an object.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`].
+    pub(crate) async fn object_version(
         &self,
         bucket: &Bucket,
-        key: &ObjectKey,
-    ) -> Result<Option<(ObjectRecord, Bytes)>, StoreError> {
-        let row = tables::object(bucket.id(), key);
-        let Some(sealed) = self.0.engine.get(&row).await? else { return Ok(None) };
-        Ok(Some((bucket.keys().open(Table::Object, &row, &sealed)?, sealed)))
+        target: ObjectVersion<'_>,
+    ) -> Result<(ObjectRecord, Found), StoreError> {
+        let absent = || if target.version.is_some() { StoreError::NoSuchVersion } else { StoreError::NoSuchKey };
+        let found = self.find_version(bucket, target).await?.ok_or_else(absent)?;
+        match &found.content {
+            Content::Object(record) => Ok((ObjectRecord::clone(record), found)),
+            Content::Marker(record) => Err(StoreError::DeleteMarker(record.info(found.noncurrent_since_ms))),
+        }
     }
 
-    /// Reads the record of the current version of an object and all its parts, as of one moment.
+    /// Reads the record of a version of an object and all its parts, as of one moment.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`].
     pub(crate) async fn find_object(
         &self,
         bucket: &Bucket,
-        key: &ObjectKey,
-    ) -> Result<Option<FoundObject>, StoreError> {
+        target: ObjectVersion<'_>,
+    ) -> Result<FoundObject, StoreError> {
         let mut incomplete: Option<Bytes> = None;
         for _ in 0..MOST_TRIES {
-            let Some((record, sealed)) = self.object_record(bucket, key).await? else { return Ok(None) };
+            let (record, found) = self.object_version(bucket, target).await?;
             match self.parts_of(bucket, &record).await {
                 // The object may have been replaced between two reads: look again.
-                Err(StoreError::Damaged(_)) if incomplete.as_ref() != Some(&sealed) => incomplete = Some(sealed),
-                parts => return Ok(Some(FoundObject { parts: parts?, record, sealed })),
+                Err(StoreError::Damaged(_)) if incomplete.as_ref() != Some(&found.sealed) => {
+                    incomplete = Some(found.sealed);
+                }
+                parts => return Ok(FoundObject { parts: parts?, record, found }),
             }
         }
         Err(StoreError::Contention)
@@ -155,8 +174,8 @@ impl Store {
         if *conditions == WriteConditions::default() {
             return Ok(());
         }
-        let current = self.object_record(bucket, key).await?;
-        conditions.check(current.as_ref().map(|(record, _)| record))
+        let current = self.current_version(bucket, key).await?;
+        conditions.check(current.as_ref().and_then(Found::object))
     }
 
     /// Puts an object in the place of the one that is there, if any. `extra` joins the same commit.
@@ -178,15 +197,26 @@ impl Store {
         let row = tables::object(bucket.id(), key);
         let mut bucket = bucket.clone();
         let part_rows = self.place_parts(&bucket, instance, &mut new);
-        let tags: Vec<_> = new.record.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect();
+        let tags = tags_of(&new.record);
+        let asked_lock = new.record.lock;
         let mut attempts = self.0.turns.attempts();
         loop {
-            let current = self.find_object(&bucket, key).await?;
-            conditions.check(current.as_ref().map(|found| &found.record))?;
+            let current = self.current_version(&bucket, key).await?;
+            conditions.check(current.as_ref().and_then(Found::object))?;
             let mut commit = Commit::new();
             bucket.check(&mut commit);
-            commit.check(row.clone(), current.as_ref().map(|found| found.sealed.clone()));
-            let released = current.map_or_else(Vec::new, |found| found.release(&mut commit, &bucket));
+            self.check_current(&mut commit, &bucket, key, current.as_ref());
+            new.record.order = next_order(self.now_ms(), current.as_ref());
+            new.record.versioned = bucket.versioning() == Some(VersioningStatus::Enabled);
+            new.record.lock = lock_of_new(&bucket, asked_lock, new.record.last_modified_ms);
+            let released = match (bucket.versioning(), current) {
+                (Some(status), current) => {
+                    let now_ms = new.record.last_modified_ms;
+                    self.make_room(&mut commit, &bucket, key, current, status, now_ms).await?
+                }
+                (None, Some(current)) => self.remove(&mut commit, &bucket, &current, false).await?,
+                (None, None) => Vec::new(),
+            };
             let (kept, released): (Vec<_>, Vec<_>) = released.into_iter().partition(|id| new.shared.contains(id));
             self.queue_garbage(&mut commit, &released);
             for id in &new.fresh {
@@ -205,7 +235,7 @@ impl Store {
             let event = ObjectEvent {
                 change: ObjectChange::Created,
                 key,
-                version: VersionId::Null,
+                version: new.record.version(),
                 order: new.record.order,
                 size: new.record.size,
                 etag: &new.record.etag,
@@ -253,7 +283,7 @@ impl Store {
     }
 
     /// The parts of an object, wherever they are.
-    async fn parts_of(&self, bucket: &Bucket, record: &ObjectRecord) -> Result<Vec<PartRecord>, StoreError> {
+    pub(crate) async fn parts_of(&self, bucket: &Bucket, record: &ObjectRecord) -> Result<Vec<PartRecord>, StoreError> {
         if record.part_list_rows == 0 {
             return Ok(record.parts.clone());
         }
@@ -269,17 +299,12 @@ impl Store {
     }
 }
 
-impl FoundObject {
-    /// Adds to `commit` what goes when the object goes, and returns the blobs that it lets go of.
-    pub(crate) fn release(&self, commit: &mut Commit, bucket: &Bucket) -> Vec<BlobId> {
-        for index in 0..self.record.part_list_rows {
-            commit.delete(tables::part_list(bucket.id(), InstanceId(self.record.instance_id), index));
-        }
-        for part in self.parts.iter().filter(|part| part.inline) {
-            commit.delete(tables::inline_data(part.blob()));
-        }
-        self.parts.iter().filter(|part| !part.inline).map(PartRecord::blob).collect()
-    }
+/// The lock of a version made at `now_ms`: what was asked for, and the bucket's default where no retention was.
+fn lock_of_new(bucket: &Bucket, asked: Option<ObjectLock>, now_ms: u64) -> Option<ObjectLock> {
+    let default = bucket.settings().and_then(|settings| settings.object_lock.as_ref()?.default_retention);
+    let asked = asked.unwrap_or_default();
+    let retention = asked.retention.or_else(|| default.map(|default| default.from(now_ms)));
+    Some(ObjectLock { retention, ..asked }).filter(|lock| *lock != ObjectLock::default())
 }
 
 impl ObjectRecord {
@@ -295,8 +320,11 @@ impl ObjectRecord {
             mode: self.seal.mode()?,
             part_count: (self.kind == KIND_MULTIPART).then_some(self.part_count),
             parts_show_checksums: self.parts_show_checksums,
-            tags: self.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
+            tags: tags_of(self),
             access: self.object_access()?,
+            version: self.version(),
+            noncurrent_since_ms: None,
+            lock: self.lock.unwrap_or_default(),
         })
     }
 
@@ -309,6 +337,11 @@ impl ObjectRecord {
 pub(crate) const KIND_SINGLE: u8 = 0;
 /// [`ObjectRecord::kind`] of a completed multipart upload.
 pub(crate) const KIND_MULTIPART: u8 = 1;
+
+/// The tags of an object.
+pub(crate) fn tags_of(record: &ObjectRecord) -> Vec<(String, String)> {
+    record.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect()
+}
 
 /// Tags as they are stored.
 pub(crate) fn tag_records(tags: &[(String, String)]) -> Vec<FieldRecord> {

@@ -20,6 +20,7 @@ use crate::records::{ObjectRecord, PartRecord};
 use crate::sealing::{EncryptionMode, scope};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables;
+use crate::versions::{Found, ObjectVersion};
 
 /// Plaintext bytes that are read and opened at a time: what a slow reader makes the server hold.
 const UNIT_LEN: u64 = 64 << 10;
@@ -52,22 +53,25 @@ impl Store {
     /// Looks an object up without its data; its checksums only if `want_sums`.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchKey`], and those about customer keys.
+    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`], and those about customer
+    /// keys.
     pub async fn head_object(
         &self,
         bucket: &Bucket,
-        key: &ObjectKey,
+        target: impl Into<ObjectVersion<'_>>,
         customer_key: Option<&Key32>,
         want_sums: bool,
     ) -> Result<(ObjectInfo, Option<ObjectSums>), StoreError> {
-        let (record, _) = self.object_record(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
+        let target = target.into();
+        let (record, Found { noncurrent_since_ms, .. }) = self.object_version(bucket, target).await?;
         let mode = record.seal.check_key_given(customer_key)?;
         if mode == EncryptionMode::SseS3 && !want_sums {
-            return Ok((record.info(record.seal.open_headers(None)?)?, None));
+            let info = record.info(record.seal.open_headers(None)?)?;
+            return Ok((ObjectInfo { noncurrent_since_ms, ..info }, None));
         }
-        let object_key = record.seal.open(bucket, key, InstanceId(record.instance_id), customer_key)?;
+        let object_key = record.seal.open(bucket, target.key, InstanceId(record.instance_id), customer_key)?;
         let keys = ObjectKeys::derive(&object_key);
-        let info = record.info(record.seal.open_headers(Some(&keys))?)?;
+        let info = ObjectInfo { noncurrent_since_ms, ..record.info(record.seal.open_headers(Some(&keys))?)? };
         let sums = (want_sums && !record.sums_box.is_empty()).then(|| keys.open_sums_box(&record.sums_box));
         Ok((info, sums.transpose()?))
     }
@@ -75,14 +79,17 @@ impl Store {
     /// Finds an object to read, and checks the customer key against it.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchKey`], and those about customer keys.
+    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`], and those about customer
+    /// keys.
     pub async fn get_object<'k>(
         &self,
         bucket: &Bucket,
-        key: &ObjectKey,
+        target: impl Into<ObjectVersion<'_>>,
         customer_key: Option<&'k Key32>,
     ) -> Result<ObjectReader<'k>, StoreError> {
-        let Secured { found: FoundObject { record, parts, .. }, inline, pins } = self.secure(bucket, key).await?;
+        let target = target.into();
+        let key = target.key;
+        let Secured { found: FoundObject { record, parts, found }, inline, pins } = self.secure(bucket, target).await?;
         let keys = match record.seal.check_key_given(customer_key)? {
             EncryptionMode::SseS3 => None,
             EncryptionMode::SseC => {
@@ -91,6 +98,7 @@ impl Store {
             }
         };
         let info = record.info(record.seal.open_headers(keys.as_ref())?)?;
+        let info = ObjectInfo { noncurrent_since_ms: found.noncurrent_since_ms, ..info };
         Ok(ObjectReader {
             store: self.clone(),
             bucket: bucket.clone(),
@@ -105,28 +113,27 @@ impl Store {
     }
 
     /// Finds an object and keeps its data from going away: small data is read, and blobs are pinned.
-    async fn secure(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Secured, StoreError> {
-        let row = tables::object(bucket.id(), key);
+    async fn secure(&self, bucket: &Bucket, target: ObjectVersion<'_>) -> Result<Secured, StoreError> {
         let mut incomplete: Option<Bytes> = None;
         for _ in 0..MOST_TRIES {
-            let found = self.find_object(bucket, key).await?.ok_or(StoreError::NoSuchKey)?;
-            if let [part] = &found.parts[..]
+            let object = self.find_object(bucket, target).await?;
+            if let [part] = &object.parts[..]
                 && part.inline
             {
                 let data = self.0.engine.get(&tables::inline_data(part.blob())).await?;
                 if data.is_some() {
-                    return Ok(Secured { found, inline: data, pins: Vec::new() });
+                    return Ok(Secured { found: object, inline: data, pins: Vec::new() });
                 }
-                if incomplete.as_ref() == Some(&found.sealed) {
+                if incomplete.as_ref() == Some(&object.found.sealed) {
                     return Err(StoreError::Damaged("the data of a small object is missing".to_owned()));
                 }
-                incomplete = Some(found.sealed);
+                incomplete = Some(object.found.sealed);
                 continue;
             }
-            let pins = found.parts.iter().map(|part| self.0.pins.pin(part.blob())).collect();
+            let pins = object.parts.iter().map(|part| self.0.pins.pin(part.blob())).collect();
             // An object that is still the same now had not let go of its blobs when they were pinned.
-            if self.0.engine.get(&row).await?.as_ref() == Some(&found.sealed) {
-                return Ok(Secured { found, inline: None, pins });
+            if self.0.engine.get(&object.found.row).await?.as_ref() == Some(&object.found.sealed) {
+                return Ok(Secured { found: object, inline: None, pins });
             }
         }
         Err(StoreError::Contention)

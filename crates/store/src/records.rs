@@ -12,12 +12,14 @@ use crate::error::StoreError;
 
 mod access;
 mod logging;
+mod versions;
 
 pub(crate) use access::{
     AccountRecord, GrantRecord, ObjectAccessRecord, OwnershipRecord, PolicyText, PublicAccessBlockRecord,
     grant_records, grants,
 };
 pub(crate) use logging::LoggingRecord;
+pub(crate) use versions::{MarkerRecord, NoncurrentRecord, NullVersionRecord};
 
 /// A bucket. System table.
 #[derive(Encode, Decode, Clone, PartialEq)]

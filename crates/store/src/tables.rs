@@ -24,6 +24,10 @@ pub(crate) enum Table {
     Identity,
     /// `K` + access key ID: access keys. System.
     AccessKey,
+    /// `M` + bucket id + object key: current delete markers.
+    DeleteMarker,
+    /// `N` + bucket id + object key: where the version `null` is while it is not the current one.
+    NullVersion,
     /// `O` + bucket id + object key: current objects.
     Object,
     /// `P` + bucket id + upload id + part number: parts of uploads.
@@ -36,6 +40,8 @@ pub(crate) enum Table {
     Token,
     /// `U` + bucket id + object key + upload id: uploads in progress.
     Upload,
+    /// `V` + bucket id + object key + order + instance id: versions that are not current, the latest first.
+    Version,
     /// `X` + bucket id + upload id: ended uploads whose left-over parts are still to be removed. System.
     EndedUpload,
 }
@@ -51,12 +57,15 @@ impl Table {
             Self::Garbage => b'G',
             Self::Identity => b'I',
             Self::AccessKey => b'K',
+            Self::DeleteMarker => b'M',
+            Self::NullVersion => b'N',
             Self::Object => b'O',
             Self::Part => b'P',
             Self::PartList => b'Q',
             Self::BlobReference => b'R',
             Self::Token => b'T',
             Self::Upload => b'U',
+            Self::Version => b'V',
             Self::EndedUpload => b'X',
         }
     }
@@ -71,12 +80,15 @@ impl Table {
             Self::Garbage => b"garbage",
             Self::Identity => b"identity",
             Self::AccessKey => b"access-key",
+            Self::DeleteMarker => b"delete-marker",
+            Self::NullVersion => b"null-version",
             Self::Object => b"object",
             Self::Part => b"part",
             Self::PartList => b"part-list",
             Self::BlobReference => b"blob-reference",
             Self::Token => b"token",
             Self::Upload => b"upload",
+            Self::Version => b"version",
             Self::EndedUpload => b"ended-upload",
         }
     }
@@ -117,6 +129,42 @@ pub(crate) fn of_bucket(table: Table, bucket_id: &[u8; 16]) -> Vec<u8> {
 /// The row of the current version of an object.
 pub(crate) fn object(bucket_id: &[u8; 16], key: &ObjectKey) -> Vec<u8> {
     row(Table::Object, &[bucket_id, key.as_bytes()])
+}
+
+/// The current delete marker of an object.
+pub(crate) fn delete_marker(bucket_id: &[u8; 16], key: &ObjectKey) -> Vec<u8> {
+    row(Table::DeleteMarker, &[bucket_id, key.as_bytes()])
+}
+
+/// Where the version `null` of an object is while it is not the current one.
+pub(crate) fn null_version(bucket_id: &[u8; 16], key: &ObjectKey) -> Vec<u8> {
+    row(Table::NullVersion, &[bucket_id, key.as_bytes()])
+}
+
+/// A version that is not current.
+///
+/// The object key is escaped as in the row of an upload, and the order is inverted: the versions of a key follow each
+/// other, the latest first.
+pub(crate) fn version(bucket_id: &[u8; 16], key: &[u8], order: u64, instance: InstanceId) -> Vec<u8> {
+    row(Table::Version, &[bucket_id, &escaped(key), &[0, 0], &(!order).to_be_bytes(), &instance.0])
+}
+
+/// Every version of an object that is not current.
+pub(crate) fn versions_of(bucket_id: &[u8; 16], key: &[u8]) -> Vec<u8> {
+    row(Table::Version, &[bucket_id, &escaped(key), &[0, 0]])
+}
+
+/// What every version row of the object keys starting with `prefix` starts with.
+pub(crate) fn versions_with_prefix(bucket_id: &[u8; 16], prefix: &[u8]) -> Vec<u8> {
+    row(Table::Version, &[bucket_id, &escaped(prefix)])
+}
+
+/// Reads the object key, order and instance from a version row's key.
+pub(crate) fn parse_version(row: &[u8]) -> Option<(Vec<u8>, u64, InstanceId)> {
+    let (rest, instance) = row.strip_prefix(&[Table::Version.letter()])?.get(16..)?.split_last_chunk::<16>()?;
+    let (rest, order) = rest.split_last_chunk::<8>()?;
+    let key = unescaped(rest.strip_suffix(&[0, 0])?)?;
+    Some((key, !u64::from_be_bytes(*order), InstanceId(*instance)))
 }
 
 /// The bytes of a small part.
@@ -173,6 +221,19 @@ fn escaped(key: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Undoes [`escaped`].
+fn unescaped(escaped: &[u8]) -> Option<Vec<u8>> {
+    let mut key = Vec::with_capacity(escaped.len());
+    let mut bytes = escaped.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte == 0 && bytes.next() != Some(&u8::MAX) {
+            return None;
+        }
+        key.push(byte);
+    }
+    Some(key)
+}
+
 /// The row of a part.
 pub(crate) fn part(bucket_id: &[u8; 16], upload_id: InstanceId, number: u32) -> Vec<u8> {
     row(Table::Part, &[bucket_id, &upload_id.0, &number.to_be_bytes()])
@@ -223,6 +284,28 @@ mod tests {
             upload(&id, &key("b"), first),
         ];
         assert!(rows.is_sorted(), "the escape keeps the order of the keys");
+    }
+
+    #[test]
+    fn versions_order_by_object_key_then_latest_first() {
+        let id = [7; 16];
+        let (a, b) = (InstanceId([1; 16]), InstanceId([2; 16]));
+        let rows = [
+            versions_of(&id, b"a"),
+            version(&id, b"a", u64::MAX, a),
+            version(&id, b"a", 6, b),
+            version(&id, b"a", 5, a),
+            version(&id, b"a", 0, a),
+            version(&id, b"a\0", 9, a),
+            version(&id, b"a\0b", 9, a),
+            version(&id, b"a\x01", 9, a),
+            version(&id, b"ab", 9, a),
+        ];
+        assert!(rows.is_sorted());
+        for (key, order) in [(&b"a"[..], 5), (b"a\0", 0), (b"\0\0\xff", u64::MAX)] {
+            assert_eq!(parse_version(&version(&id, key, order, b)), Some((key.to_vec(), order, b)));
+        }
+        assert_eq!(parse_version(&[b'V'; 40]), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use coffer_access::{AclPermission, Grant, Grantee};
 use coffer_store::{
     BucketAccessChange, BucketChanged, BucketName, BucketPolicy, Encryption, NewBucket, ObjectAccess, ObjectOwnership,
-    PublicAccessBlock, StoreError,
+    Origin, PublicAccessBlock, StoreError,
 };
 use common::{World, customer_key, key, plain_put, plain_upload};
 
@@ -169,7 +169,13 @@ async fn a_list_changes_without_a_key_and_nothing_else_does() {
     world.try_put("a", b"sealed", put).await.unwrap();
     let before = world.store.object_info(&world.bucket, &key("a")).await.unwrap();
     world.clock.advance_ms(5000);
-    assert!(world.store.put_object_acl(&world.bucket, &key("a"), before.instance_id, &public_read()).await.unwrap());
+    assert!(
+        world
+            .store
+            .put_object_acl(&world.bucket, &key("a"), before.instance_id, &public_read(), &Origin::default())
+            .await
+            .unwrap()
+    );
     let after = world.store.object_info(&world.bucket, &key("a")).await.unwrap();
     assert_eq!(after.access, somebody_elses());
     assert_eq!((after.etag, after.last_modified_ms), (before.etag, before.last_modified_ms));
@@ -182,11 +188,13 @@ async fn a_list_for_a_version_that_is_gone_is_not_given_to_the_next() {
     world.put("a", b"x", Encryption::SseS3).await;
     let old = world.store.object_info(&world.bucket, &key("a")).await.unwrap().instance_id;
     world.put("a", b"y", Encryption::SseS3).await;
-    assert!(!world.store.put_object_acl(&world.bucket, &key("a"), old, &public_read()).await.unwrap());
+    assert!(
+        !world.store.put_object_acl(&world.bucket, &key("a"), old, &public_read(), &Origin::default()).await.unwrap()
+    );
     let info = world.store.object_info(&world.bucket, &key("a")).await.unwrap();
     assert_eq!(info.access, ObjectAccess::default());
     world.delete("a").await;
-    let gone = world.store.put_object_acl(&world.bucket, &key("a"), old, &public_read()).await;
+    let gone = world.store.put_object_acl(&world.bucket, &key("a"), old, &public_read(), &Origin::default()).await;
     assert!(matches!(gone, Err(StoreError::NoSuchKey)));
 }
 

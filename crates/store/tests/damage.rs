@@ -14,7 +14,8 @@ use coffer_blob::{BlobId, LocalBlobs, LocalSettings};
 use coffer_crypto::Key32;
 use coffer_meta::{Commit, Direction, Entry, KeyRange, MemoryEngine};
 use coffer_store::{
-    BucketName, Encryption, InstanceId, ListObjects, ListUploads, ObjectReader, RootCredentials, StoreError,
+    BucketName, DeleteObject, Encryption, InstanceId, ListObjects, ListUploads, ObjectReader, RootCredentials,
+    StoreError,
 };
 use coffer_testkit::EngineCall;
 use common::{World, customer_key, key, pattern, plain_put};
@@ -241,7 +242,7 @@ async fn whatever_is_not_damaged_outlives_jobs_and_writers_beside_damage() {
         }
         for (name, ..) in OBJECTS {
             is_damaged(&world.try_put(name, b"new", plain_put(Encryption::SseS3)).await);
-            is_damaged(&world.store.delete_object(&world.bucket, &key(name), None).await);
+            is_damaged(&world.store.delete_object(&world.bucket, &key(name), &DeleteObject::default()).await);
         }
     }
 }

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use coffer_blob::{BlobError, MemoryBlobs};
 use coffer_meta::{CommitError, EngineError, MemoryEngine};
-use coffer_store::{BucketEncryptionChange, Encryption, InstanceId, ListUploads, StoreError, UploadEntry};
+use coffer_store::{
+    BucketEncryptionChange, DeleteObject, Encryption, InstanceId, ListUploads, StoreError, UploadEntry,
+};
 use coffer_testkit::{FailingBlobs, FailingEngine, Fault, When};
 use common::{World, customer_key, key, pattern};
 
@@ -46,7 +48,11 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "delete a large object",
         prepare: |world| Box::pin(async { put(world, "a", 5000).await.unwrap() }),
-        act: |world| Box::pin(async { world.store.delete_object(&world.bucket, &key("a"), None).await }),
+        act: |world| {
+            Box::pin(async {
+                world.store.delete_object(&world.bucket, &key("a"), &DeleteObject::default()).await.map(|_| ())
+            })
+        },
     },
     Scenario {
         name: "copy by sharing",

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use coffer_crypto::{Key32, md5};
 use coffer_store::{
-    CopyObject, ETagMatch, Encryption, FullBody, InstanceId, ListEntry, ListObjects, MIN_PART_LEN, Origin, PutObject,
-    StoreError, WantedDigests, WriteConditions,
+    CopyObject, DeleteObject, ETagMatch, Encryption, FullBody, InstanceId, ListEntry, ListObjects, MIN_PART_LEN,
+    Origin, PutObject, StoreError, WantedDigests, WriteConditions,
 };
 use common::rng::Rng;
 use common::{World, customer_key, key};
@@ -161,8 +161,10 @@ impl Walk {
         let name = self.name();
         let (conditions, holds) = self.conditions(name);
         let if_match = conditions.if_match;
-        let deleted = self.world.store.delete_object(&self.world.bucket, &key(name), if_match.as_ref()).await;
-        if if_match.is_none() || holds {
+        let unconditional = if_match.is_none();
+        let delete = DeleteObject { if_match, ..DeleteObject::default() };
+        let deleted = self.world.store.delete_object(&self.world.bucket, &key(name), &delete).await;
+        if unconditional || holds {
             deleted.unwrap();
             self.objects.remove(name);
         } else {

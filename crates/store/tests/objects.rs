@@ -5,7 +5,9 @@
 mod common;
 
 use coffer_crypto::md5;
-use coffer_store::{ETagMatch, Encryption, EncryptionMode, ListEntry, ListObjects, StoreError, WriteConditions};
+use coffer_store::{
+    DeleteObject, ETagMatch, Encryption, EncryptionMode, ListEntry, ListObjects, StoreError, WriteConditions,
+};
 use common::{World, customer_key, key, pattern, plain_put};
 
 #[tokio::test]
@@ -84,7 +86,7 @@ async fn replaced_and_deleted_blobs_are_collected_after_the_grace_period() {
     let data = pattern(5000);
     world.put("a", &data, Encryption::SseS3).await;
     world.put("a", &data, Encryption::SseS3).await;
-    world.store.delete_object(&world.bucket, &key("a"), None).await.unwrap();
+    world.store.delete_object(&world.bucket, &key("a"), &DeleteObject::default()).await.unwrap();
     assert_eq!(world.blob_count().await, 2);
     assert_eq!(world.store.collect_garbage().await.unwrap().blobs, 0, "readers may still be at them");
     world.clock.advance_ms(3_600_000);
@@ -98,7 +100,7 @@ async fn a_reader_keeps_its_blob_from_being_collected() {
     let world = World::new().await;
     world.put("a", &pattern(500_000), Encryption::SseS3).await;
     let reader = world.store.get_object(&world.bucket, &key("a"), None).await.unwrap();
-    world.store.delete_object(&world.bucket, &key("a"), None).await.unwrap();
+    world.store.delete_object(&world.bucket, &key("a"), &DeleteObject::default()).await.unwrap();
     world.clock.advance_ms(3_600_000);
     assert_eq!(world.store.collect_garbage().await.unwrap().waiting, 1);
     let (mut stream, _) = reader.read(0..500_000).await.unwrap();
@@ -164,7 +166,7 @@ async fn a_bucket_goes_only_when_it_is_empty() {
     let name = world.bucket.name().clone();
     world.put("a", b"x", Encryption::SseS3).await;
     assert!(matches!(world.store.delete_bucket(&name).await, Err(StoreError::BucketNotEmpty)));
-    world.store.delete_object(&world.bucket, &key("a"), None).await.unwrap();
+    world.store.delete_object(&world.bucket, &key("a"), &DeleteObject::default()).await.unwrap();
     let upload_id = world.create_upload("u", Encryption::SseS3).await;
     world.part("u", upload_id, 1, &pattern(2000), None).await.unwrap();
     world.store.delete_bucket(&name).await.unwrap();

@@ -8,8 +8,8 @@ use coffer_configuration::ObjectLock;
 use coffer_crypto::md5;
 use coffer_store::checksum::Hasher;
 use coffer_store::{
-    ChecksumAlgorithm, Checksums, CompleteUpload, CompletedPart, CopyObject, Encryption, Origin, StoreError, SumsType,
-    WriteConditions,
+    ChecksumAlgorithm, Checksums, CompleteUpload, CompletedPart, CopyObject, DeleteObject, Encryption, Origin,
+    StoreError, SumsType, WriteConditions,
 };
 use common::{World, customer_key, key, pattern};
 
@@ -187,7 +187,7 @@ async fn copies_between_all_modes_open_with_their_own_key_only() {
                 let to = key("to");
                 world.store.copy_object(source, source_key, false, &world.bucket, &to, target).await.unwrap();
                 // The source may go: the copy stands alone.
-                world.store.delete_object(&world.bucket, &key("from"), None).await.unwrap();
+                world.store.delete_object(&world.bucket, &key("from"), &DeleteObject::default()).await.unwrap();
                 world.clock.advance_ms(3_600_000);
                 world.store.collect_garbage().await.unwrap();
                 assert_eq!(world.try_get("to", target_key).await.unwrap(), data);
@@ -197,7 +197,7 @@ async fn copies_between_all_modes_open_with_their_own_key_only() {
             }
         }
     }
-    world.store.delete_object(&world.bucket, &key("to"), None).await.unwrap();
+    world.store.delete_object(&world.bucket, &key("to"), &DeleteObject::default()).await.unwrap();
     world.clock.advance_ms(3_600_000);
     world.store.collect_garbage().await.unwrap();
     assert_eq!(world.blob_count().await, 0, "shared blobs go with their last owner");

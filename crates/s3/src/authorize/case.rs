@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use coffer_access::{AclGrant, AclPermission, Caller, Context, Decision, Grant, Policy, Principal, Question, evaluate};
-use coffer_store::{EncryptionMode, InstanceId, ObjectInfo, ObjectKey, StoreError};
+use coffer_store::{EncryptionMode, InstanceId, ObjectInfo, ObjectKey, ObjectVersion, StoreError, VersionId};
 
 use super::{Authorizer, Target, context, lists, store_error};
 use crate::error::S3Error;
@@ -200,9 +200,13 @@ impl<'a> Case<'a> {
     /// The object, if it is there.
     pub(super) async fn object(&self) -> Result<Option<ObjectInfo>, S3Error> {
         let Some(key) = self.target.key.and_then(|key| ObjectKey::new(key).ok()) else { return Ok(None) };
-        match self.authorizer.store.object_info(self.target.bucket, &key).await {
+        // What is no version ID is refused later.
+        let Ok(version) = self.target.version_id.map(|id| VersionId::parse(id).ok_or(())).transpose() else {
+            return Ok(None);
+        };
+        match self.authorizer.store.object_info(self.target.bucket, ObjectVersion { key: &key, version }).await {
             Ok(info) => Ok(Some(info)),
-            Err(StoreError::NoSuchKey) => Ok(None),
+            Err(StoreError::NoSuchKey | StoreError::NoSuchVersion | StoreError::DeleteMarker(_)) => Ok(None),
             Err(error) => Err(store_error(&error)),
         }
     }

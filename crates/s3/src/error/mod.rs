@@ -11,6 +11,7 @@ mod integrity;
 mod logging;
 mod ownership;
 mod unset;
+mod versioning;
 
 use std::borrow::Cow;
 use std::fmt;

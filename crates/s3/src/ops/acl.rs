@@ -1,12 +1,12 @@
 //! Access control lists: PutBucketAcl, GetBucketAcl, PutObjectAcl, GetObjectAcl, and those that other writes name.
 
 use coffer_access::{Acl, AclPermission, Grant, Grantee};
-use coffer_store::{Bucket, BucketAccessChange, ObjectAccess, ObjectOwnership, PublicAccessBlock};
+use coffer_store::{Bucket, BucketAccessChange, ChangedBy, ObjectAccess, ObjectOwnership, PublicAccessBlock};
 use http::StatusCode;
 
-use super::S3Operations;
 use super::ownership::grants_to_others;
 use super::store_error::Subject;
+use super::{S3Operations, version};
 use crate::acl::{CannedAcl, RequestedAcl, RequestedGrant, RequestedGrantee};
 use crate::error::S3Error;
 use crate::request::S3Request;
@@ -98,9 +98,9 @@ impl S3Operations {
 
     pub(super) async fn get_object_acl(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (request.bucket()?, request.object_key()?);
-        self.check_version(request)?;
-        let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
-        let info = self.store.object_info(&bucket, &key).await.map_err(|error| subject.error(error))?;
+        let target = version::target(request, &key)?;
+        let subject = version::subject(request);
+        let info = self.store.object_info(&bucket, target).await.map_err(|error| subject.error(error))?;
         let acl = self.object_acl(&bucket, &info.access);
         Ok(S3Response::xml(write_acl(&acl, |account| self.identities.canonical_id(account))))
     }
@@ -126,16 +126,15 @@ impl S3Operations {
 
     pub(super) async fn put_object_acl(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (request.bucket()?, request.object_key()?);
-        self.check_version(request)?;
+        let target = version::target(request, &key)?;
         // A list for nothing is not worth reading.
-        let subject = |request: &S3Request, error| {
-            Subject { bucket: request.bucket_name(), key: request.key_text(), ..Subject::default() }.error(error)
-        };
-        self.store.object_info(&bucket, &key).await.map_err(|error| subject(request, error))?;
+        let subject = |request: &S3Request, error| version::subject(request).error(error);
+        self.store.object_info(&bucket, target).await.map_err(|error| subject(request, error))?;
         let to_put = self.acl_to_put(request).await?;
         let block = self.public_access_block(&bucket).await?;
+        let origin = request.origin(ChangedBy::Acl);
         for _ in 0..MOST_TRIES {
-            let info = self.store.object_info(&bucket, &key).await.map_err(|error| subject(request, error))?;
+            let info = self.store.object_info(&bucket, target).await.map_err(|error| subject(request, error))?;
             let owner = self.object_owner(&bucket, &info.access);
             to_put.check_owner(owner)?;
             let acl = to_put.named.of_object(owner, self.authorizer.owner(&bucket));
@@ -144,7 +143,7 @@ impl S3Operations {
                 let harmless = to_put.is_harmless(owner);
                 return if harmless { Ok(S3Response::new(StatusCode::OK)) } else { Err(S3Error::acl_not_supported()) };
             }
-            let put = self.store.put_object_acl(&bucket, &key, info.instance_id, &acl.grants).await;
+            let put = self.store.put_object_acl(&bucket, target, info.instance_id, &acl.grants, &origin).await;
             if put.map_err(|error| subject(request, error))? {
                 return Ok(S3Response::new(StatusCode::OK));
             }

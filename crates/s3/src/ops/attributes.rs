@@ -6,7 +6,7 @@ use http::header;
 use super::get::ascii;
 use super::listing::MOST_ENTRIES;
 use super::store_error::{KeyRole, Subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
 use crate::error::S3Error;
 use crate::request::S3Request;
 use crate::response::S3Response;
@@ -24,15 +24,17 @@ impl S3Operations {
         let max_parts = request.headers.parse::<usize>("x-amz-max-parts")?.unwrap_or(MOST_ENTRIES).min(MOST_ENTRIES);
         let marker = request.headers.parse::<u32>("x-amz-part-number-marker")?.unwrap_or(0);
         let customer_key = sse::for_read(&request.headers)?;
-        self.check_version(request)?;
+        let target = version::target(request, &key)?;
         let subject = Subject {
             bucket: request.bucket_name(),
             key: key.as_str(),
             customer_key: KeyRole::Read,
+            version_id: request.query.get("versionId"),
+            method: request.method.as_str(),
             ..Subject::default()
         };
         let usable = customer_key.usable();
-        let found = self.store.get_object(&bucket, &key, usable.as_deref()).await;
+        let found = self.store.get_object(&bucket, target, usable.as_deref()).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
         let sums = reader.sums().map_err(|error| subject.error(error))?;

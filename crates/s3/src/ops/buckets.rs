@@ -141,11 +141,6 @@ impl S3Operations {
     }
 
     /// No bucket has versioning yet, and S3 says of such a bucket nothing at all.
-    pub(super) async fn get_bucket_versioning(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        request.bucket()?;
-        Ok(S3Response::xml(xml::document("VersioningConfiguration", |_| {})))
-    }
-
     pub(super) async fn delete_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let bucket = request.bucket()?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };

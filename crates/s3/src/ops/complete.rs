@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::get::write_encryption;
 use super::store_error::KeyRole;
 use super::uploads::{upload_id, upload_subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, version, write_conditions};
 use crate::checksum::{ChecksumType, CompleteChecksum};
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
@@ -69,6 +69,7 @@ impl S3Operations {
         }));
         response.status = StatusCode::OK;
         write_encryption(completed.info.mode, customer_key.as_ref(), &mut response.headers);
+        version::write_version(&bucket, completed.info.version, &mut response.headers);
         Ok(response)
     }
 }

@@ -1,14 +1,14 @@
 //! CopyObject.
 
 use coffer_configuration::ObjectLock;
-use coffer_store::{Bucket, ChangedBy, CopyObject, ObjectKey, ObjectReader};
+use coffer_store::{Bucket, ChangedBy, CopyObject, ObjectKey, ObjectReader, ObjectVersion};
 use http::StatusCode;
 
-use super::get::write_encryption;
+use super::get::{ascii, write_encryption};
 use super::put::{applied, customer_key, refuse_object_lock};
 use super::store_error::{KeyRole, Subject};
 use super::tagging::parse_tagging_header;
-use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, version, write_conditions};
 use crate::authorize::Target;
 use crate::checksum::parse_checksum_algorithm;
 use crate::conditional::{ReadConditions, WriteCondition};
@@ -44,6 +44,7 @@ impl S3Operations {
 
         let usable = source_key.usable();
         let reader = self.copy_reader(request, usable.as_ref(), &conditions).await?;
+        let source_version = reader.info().version;
         let (source, source_bucket) = source(request)?;
         let onto_itself = source.bucket == request.bucket_name() && source.key == key.as_str();
         let changes_something = replace
@@ -52,7 +53,7 @@ impl S3Operations {
             || !matches!(encryption, RequestEncryption::Unspecified)
             || bucket.encryption().is_some()
             || source_key.is_some();
-        if onto_itself && !changes_something {
+        if onto_itself && source.version_id.is_none() && !changes_something {
             return Err(S3Error::copy_to_itself());
         }
         if reader.info().size > MAX_COPY_LEN {
@@ -84,6 +85,10 @@ impl S3Operations {
         }));
         response.status = StatusCode::OK;
         write_encryption(copied.info.mode, customer_key(&encryption), &mut response.headers);
+        version::write_version(&bucket, copied.info.version, &mut response.headers);
+        if source_bucket.versioning().is_some() {
+            response.headers.insert(version::COPY_SOURCE_VERSION_ID, ascii(&source_version.to_string()));
+        }
         Ok(response)
     }
 
@@ -99,12 +104,16 @@ impl S3Operations {
             bucket: &source.bucket,
             key: &source.key,
             customer_key: KeyRole::CopySource,
+            version_id: source.version_id.as_deref(),
             ..Subject::default()
         };
         let found = async {
-            super::check_version_id(source.version_id.as_deref(), &source.key)?;
+            let version = version::parse_version_id(source.version_id.as_deref())?;
             let key = ObjectKey::new(source.key.as_str()).map_err(|_| S3Error::no_such_key(&source.key))?;
-            let found = self.store.get_object(bucket, &key, customer_key.map(|key| &**key)).await;
+            let found = self
+                .store
+                .get_object(bucket, ObjectVersion { key: &key, version }, customer_key.map(|key| &**key))
+                .await;
             found.map_err(|error| subject.error(error))
         };
         let found = match found.await {

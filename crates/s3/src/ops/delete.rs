@@ -1,12 +1,12 @@
 //! DeleteObject, DeleteObjects.
 
-use coffer_store::{Bucket, ETagMatch, ObjectKey};
+use coffer_store::{Bucket, ChangedBy, DeleteObject, DeletedObject, ETagMatch, ObjectKey, ObjectVersion};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use super::store_error::Subject;
-use super::{S3Operations, check_version_id, etag_match};
+use super::{S3Operations, etag_match, version};
 use crate::authorize::{BYPASS, Target, bypasses_governance};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::WriteCondition;
@@ -25,7 +25,7 @@ const MAX_DOCUMENT_LEN: usize = 8 << 20;
 const AT_ONCE: usize = 64;
 
 /// One of several deletions, as a log of its own.
-fn logged(bucket: &Bucket, object: &ObjectIdentifier, outcome: &Result<(), S3Error>) -> FurtherObject {
+fn logged(bucket: &Bucket, object: &ObjectIdentifier, outcome: &Result<DeletedObject, S3Error>) -> FurtherObject {
     FurtherObject {
         operation: "BATCH.DELETE.OBJECT",
         bucket: bucket.name().as_str().to_owned(),
@@ -44,20 +44,29 @@ impl S3Operations {
             WriteCondition::IfMatch(condition) => Some(etag_match(condition)),
             WriteCondition::Always | WriteCondition::IfAbsent => None,
         };
-        // A version that is not there is deleted without a word, as on S3.
-        if let Some(id) = request.query.get("versionId")
-            && id != "null"
-        {
-            return match check_version_id(Some(id), key.as_str()) {
-                Err(error) if error.status() == StatusCode::NOT_FOUND => Ok(S3Response::new(StatusCode::NO_CONTENT)),
-                Err(error) => Err(error),
-                Ok(()) => Ok(S3Response::new(StatusCode::NO_CONTENT)),
-            };
+        let target = version::target(request, &key)?;
+        let delete = self.deletion(request, &bucket, if_match);
+        let deleted = self.store.delete_object(&bucket, target, &delete).await;
+        let deleted = deleted.map_err(|error| version::subject(request).error(error))?;
+        let mut response = S3Response::new(StatusCode::NO_CONTENT);
+        if let Some(version) = deleted.version {
+            version::write_version(&bucket, version, &mut response.headers);
         }
-        let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
-        let deleted = self.store.delete_object(&bucket, &key, if_match.as_ref()).await;
-        deleted.map_err(|error| subject.error(error))?;
-        Ok(S3Response::new(StatusCode::NO_CONTENT))
+        if deleted.delete_marker {
+            response.headers.insert(version::DELETE_MARKER, HeaderValue::from_static("true"));
+        }
+        Ok(response)
+    }
+
+    /// How the request deletes.
+    fn deletion(&self, request: &S3Request, bucket: &Bucket, if_match: Option<ETagMatch>) -> DeleteObject {
+        let owner = request.principal.account().filter(|_| bucket.acls_enabled());
+        DeleteObject {
+            if_match,
+            bypass_governance: bypasses_governance(&request.headers),
+            owner: owner.map(str::to_owned),
+            origin: request.origin(ChangedBy::Delete),
+        }
     }
 
     pub(super) async fn delete_objects(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
@@ -86,11 +95,18 @@ impl S3Operations {
         Ok(S3Response::xml(xml::document("DeleteResult", |xml| {
             for (object, outcome) in &outcomes {
                 match outcome {
-                    Ok(()) if quiet => {}
-                    Ok(()) => {
+                    Ok(_) if quiet => {}
+                    Ok(deleted) => {
                         xml.element("Deleted", |xml| {
                             xml.text("Key", &object.key);
                             xml.text_if("VersionId", object.version_id.as_deref());
+                            if deleted.delete_marker {
+                                xml.value("DeleteMarker", true);
+                                xml.text_if(
+                                    "DeleteMarkerVersionId",
+                                    deleted.version.map(|version| version.to_string()),
+                                );
+                            }
                         });
                     }
                     Err(error) => {
@@ -105,21 +121,27 @@ impl S3Operations {
         })))
     }
 
-    async fn delete_one(&self, request: &S3Request, bucket: &Bucket, object: &ObjectIdentifier) -> Result<(), S3Error> {
+    async fn delete_one(
+        &self,
+        request: &S3Request,
+        bucket: &Bucket,
+        object: &ObjectIdentifier,
+    ) -> Result<DeletedObject, S3Error> {
         self.check_deletion(request, bucket, object).await?;
         let key = ObjectKey::new(object.key.as_str()).map_err(|error| super::invalid_key(&object.key, &error))?;
         if object.last_modified_time.is_some() || object.size.is_some() {
             return Err(S3Error::not_implemented());
         }
-        if let Some(id) = object.version_id.as_deref().filter(|id| *id != "null") {
-            return match check_version_id(Some(id), &object.key) {
-                Err(error) if error.status() != StatusCode::NOT_FOUND => Err(error),
-                _ => Ok(()),
-            };
-        }
+        let target = ObjectVersion { key: &key, version: version::parse_version_id(object.version_id.as_deref())? };
         let if_match: Option<ETagMatch> = object.etag.as_deref().map(|etag| etag_match(ETagCondition::parse(etag)));
-        let subject = Subject { bucket: bucket.name().as_str(), key: key.as_str(), ..Subject::default() };
-        match self.store.delete_object(bucket, &key, if_match.as_ref()).await.map_err(|error| subject.error(error)) {
+        let delete = self.deletion(request, bucket, if_match);
+        let subject = Subject {
+            bucket: bucket.name().as_str(),
+            key: key.as_str(),
+            version_id: object.version_id.as_deref(),
+            ..Subject::default()
+        };
+        match self.store.delete_object(bucket, target, &delete).await.map_err(|error| subject.error(error)) {
             Err(error) => Err(self.authorizer.absent(request, bucket, error).await),
             deleted => deleted,
         }

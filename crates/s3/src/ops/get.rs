@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use coffer_store::{EncryptionMode, ObjectInfo, ObjectReader, ObjectStream, ObjectSums};
+use coffer_store::{Bucket, EncryptionMode, ObjectInfo, ObjectReader, ObjectStream, ObjectSums};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::store_error::{KeyRole, Subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
 use crate::auth::Principal;
 use crate::checksum::parse_checksum_mode;
 use crate::conditional::ReadConditions;
@@ -53,10 +53,10 @@ impl S3Operations {
     pub(super) async fn get_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (request.bucket()?, request.object_key()?);
         let read = Read::parse(request)?;
-        self.check_version(request)?;
+        let target = version::target(request, &key)?;
         let subject = subject(request);
         let customer_key = read.customer_key.usable();
-        let found = self.store.get_object(&bucket, &key, customer_key.as_deref()).await;
+        let found = self.store.get_object(&bucket, target, customer_key.as_deref()).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
         read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
@@ -70,30 +70,30 @@ impl S3Operations {
             Some(bytes) => ResponseBody::Full(bytes),
             None => streamed(stream, range.end - range.start),
         };
-        Ok(answer(&read, &info, sums.as_ref(), partial.then_some(range), body))
+        Ok(answer(&bucket, &read, &info, sums.as_ref(), partial.then_some(range), body))
     }
 
     pub(super) async fn head_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (request.bucket()?, request.object_key()?);
         let read = Read::parse(request)?;
-        self.check_version(request)?;
+        let target = version::target(request, &key)?;
         let subject = subject(request);
         let customer_key = read.customer_key.usable();
         if read.part_number.is_none() {
-            let found = self.store.head_object(&bucket, &key, customer_key.as_deref(), read.show_sums).await;
+            let found = self.store.head_object(&bucket, target, customer_key.as_deref(), read.show_sums).await;
             let (info, sums) = found.map_err(|error| subject.error(error))?;
             read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
             let range = requested_range(&request.headers, info.size)?;
             let sums = sums.filter(|_| range.is_none());
-            return Ok(head_answer(&read, &info, sums.as_ref(), range));
+            return Ok(head_answer(&bucket, &read, &info, sums.as_ref(), range));
         }
-        let found = self.store.get_object(&bucket, &key, customer_key.as_deref()).await;
+        let found = self.store.get_object(&bucket, target, customer_key.as_deref()).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
         read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
         let (range, _) = wanted_range(&read, request, &reader)?;
         let sums = part_sums(&read, &reader).map_err(|error| subject.error(error))?;
-        Ok(head_answer(&read, &info, sums.as_ref(), Some(range)))
+        Ok(head_answer(&bucket, &read, &info, sums.as_ref(), Some(range)))
     }
 }
 
@@ -101,6 +101,8 @@ fn subject(request: &S3Request) -> Subject<'_> {
     Subject {
         bucket: request.bucket_name(),
         key: request.key_text(),
+        version_id: request.query.get("versionId"),
+        method: request.method.as_str(),
         customer_key: KeyRole::Read,
         ..Subject::default()
     }
@@ -139,10 +141,16 @@ fn part_sums(read: &Read, reader: &ObjectReader<'_>) -> Result<Option<ObjectSums
     Ok(part.map(|part| (coffer_store::SumsType::FullObject, part.checksums)))
 }
 
-fn head_answer(read: &Read, info: &ObjectInfo, sums: Option<&ObjectSums>, range: Option<Range<u64>>) -> S3Response {
+fn head_answer(
+    bucket: &Bucket,
+    read: &Read,
+    info: &ObjectInfo,
+    sums: Option<&ObjectSums>,
+    range: Option<Range<u64>>,
+) -> S3Response {
     let len = range.as_ref().map_or(info.size, |range| range.end - range.start);
     let partial = range.filter(|range| !range.is_empty());
-    let mut response = answer(read, info, sums, partial, ResponseBody::Empty);
+    let mut response = answer(bucket, read, info, sums, partial, ResponseBody::Empty);
     response.headers.insert(header::CONTENT_LENGTH, len.into());
     response
 }
@@ -162,6 +170,7 @@ fn streamed(stream: ObjectStream, len: u64) -> ResponseBody {
 }
 
 fn answer(
+    bucket: &Bucket,
     read: &Read,
     info: &ObjectInfo,
     sums: Option<&ObjectSums>,
@@ -171,6 +180,7 @@ fn answer(
     let mut response = S3Response::new(StatusCode::OK);
     describe(info, &mut response.headers);
     let headers = &mut response.headers;
+    version::write_version(bucket, info.version, headers);
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Some(range) = partial {
         response.status = StatusCode::PARTIAL_CONTENT;

@@ -136,43 +136,6 @@ impl S3Operations {
         })))
     }
 
-    /// No bucket has versions yet: every object is the one version, `null`.
-    pub(super) async fn list_object_versions(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let query = ListQuery::parse(&request.query, "max-keys")?;
-        let marker = request.query.get("key-marker").unwrap_or_default();
-        let version_marker = request.query.get("version-id-marker");
-        if version_marker.is_some_and(|id| !id.is_empty()) && marker.is_empty() {
-            let message = "A version-id marker cannot be specified without a key marker.";
-            return Err(S3Error::invalid_argument(message, "version-id-marker", version_marker));
-        }
-        let (page, owners) = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
-        let next = page.entries.last().filter(|_| page.truncated);
-        Ok(S3Response::xml(xml::document("ListVersionsResult", |xml| {
-            xml.text("Name", request.bucket_name());
-            query.write(xml);
-            xml.text("KeyMarker", query.encode(marker));
-            xml.text("VersionIdMarker", version_marker.unwrap_or_default());
-            if let Some(next) = next {
-                xml.text("NextKeyMarker", query.encode(next.name()));
-                if matches!(next, ListEntry::Object(..)) {
-                    xml.text("NextVersionIdMarker", "null");
-                }
-            }
-            xml.value("MaxKeys", query.max).value("IsTruncated", page.truncated);
-            for entry in &page.entries {
-                match entry {
-                    ListEntry::Object(name, info) => {
-                        xml.element("Version", |xml| {
-                            xml.text("Key", query.encode(name)).text("VersionId", "null").value("IsLatest", true);
-                            write_object(info, Some(&owners), xml);
-                        });
-                    }
-                    ListEntry::CommonPrefix(prefix) => query.write_common_prefix(prefix, xml),
-                }
-            }
-        })))
-    }
-
     async fn page(&self, request: &S3Request, list: ListObjects) -> Result<(ObjectPage, Owners<'_>), S3Error> {
         let bucket = request.bucket()?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
@@ -197,7 +160,7 @@ fn write_entries(query: &ListQuery<'_>, page: &ObjectPage, owners: Option<&Owner
     }
 }
 
-fn write_object(info: &ObjectInfo, owners: Option<&Owners<'_>>, xml: &mut XmlWriter) {
+pub(super) fn write_object(info: &ObjectInfo, owners: Option<&Owners<'_>>, xml: &mut XmlWriter) {
     xml.text("LastModified", iso8601(info.last_modified_ms)).text("ETag", quoted(&info.etag));
     xml.value("Size", info.size);
     if let Some(owners) = owners {

@@ -28,6 +28,8 @@ mod store_error;
 mod tagging;
 mod unset;
 mod uploads;
+mod version;
+mod versioning;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -35,9 +37,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use coffer_crypto::{Key32, ct_eq};
-use coffer_store::{
-    Bucket, ETagMatch, InstanceId, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectOwnership, Store, WriteConditions,
-};
+use coffer_store::{Bucket, ETagMatch, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectOwnership, Store, WriteConditions};
 
 use self::store_error::Subject;
 use crate::auth::Identities;
@@ -95,11 +95,6 @@ impl S3Operations {
         Ok(())
     }
 
-    /// Refuses a version that is not there: no bucket has versioning yet, so there is only `null`.
-    fn check_version(&self, request: &S3Request) -> Result<(), S3Error> {
-        check_version_id(request.query.get("versionId"), request.key_text())
-    }
-
     /// Reads a configuration document and verifies the digests that came with it.
     async fn verified_document(&self, request: &mut S3Request, limit: usize) -> Result<Bytes, S3Error> {
         let requested = RequestedChecksums::parse(&request.headers)?;
@@ -152,6 +147,7 @@ impl S3Operations {
             Operation::CreateBucket => self.create_bucket(request).await,
             Operation::HeadBucket => self.head_bucket(request).await,
             Operation::GetBucketLocation => self.get_bucket_location(request).await,
+            Operation::PutBucketVersioning => self.put_bucket_versioning(request).await,
             Operation::GetBucketVersioning => self.get_bucket_versioning(request).await,
             Operation::DeleteBucket => self.delete_bucket(request).await,
             Operation::PutBucketEncryption => self.put_bucket_encryption(request).await,
@@ -218,19 +214,6 @@ fn refuse_version(request: &S3Request) -> Result<(), S3Error> {
             let message = "This operation does not accept a version-id.";
             Err(S3Error::invalid_argument(message, "versionId", Some(id)))
         }
-    }
-}
-
-/// Refuses a version that is not there: an object has no version but `null`.
-fn check_version_id(version_id: Option<&str>, key: &str) -> Result<(), S3Error> {
-    match version_id {
-        None | Some("null") => Ok(()),
-        Some("") => {
-            let message = "Version id cannot be the empty string";
-            Err(S3Error::invalid_argument(message, "versionId", Some("")))
-        }
-        Some(id) if InstanceId::parse(id).is_some() => Err(S3Error::no_such_version(key, id)),
-        Some(id) => Err(S3Error::invalid_argument("Invalid version id specified", "versionId", Some(id))),
     }
 }
 

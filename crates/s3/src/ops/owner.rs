@@ -48,12 +48,17 @@ impl Owners<'_> {
         &self.of_bucket
     }
 
-    /// An object's owner. Where access control lists are disabled, everything is the bucket owner's.
-    pub(super) fn of_object(&self, object: &ObjectInfo) -> Cow<'_, str> {
-        match object.access.owner.as_deref().filter(|_| self.bucket.acls_enabled()) {
+    /// The owner of what `account` made, or nobody in particular.
+    pub(super) fn of_account(&self, account: Option<&str>) -> Cow<'_, str> {
+        match account.filter(|_| self.bucket.acls_enabled()) {
             Some(account) => self.identities.canonical_id(account).into(),
             None => (&self.of_bucket).into(),
         }
+    }
+
+    /// An object's owner. Where access control lists are disabled, everything is the bucket owner's.
+    pub(super) fn of_object(&self, object: &ObjectInfo) -> Cow<'_, str> {
+        self.of_account(object.access.owner.as_deref())
     }
 }
 

@@ -8,7 +8,7 @@ use super::get::{ascii, part_number, write_encryption};
 use super::put::check_len;
 use super::store_error::KeyRole;
 use super::uploads::{upload_id, upload_subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::ReadConditions;
 use crate::error::S3Error;
@@ -71,7 +71,7 @@ impl S3Operations {
 
         let source_usable = source_key.usable();
         let reader = self.copy_reader(request, source_usable.as_ref(), &conditions).await?;
-        let size = reader.info().size;
+        let (size, source_version) = (reader.info().size, reader.info().version);
         let range = match range {
             Some(range) => copied_range(range, size)?,
             None => 0..size,
@@ -92,6 +92,11 @@ impl S3Operations {
         let stored = stored.map_err(|error| subject.error(error))?;
         let mut response = copy_part_result(&upload, &stored);
         write_encryption(upload.mode, customer_key.as_ref(), &mut response.headers);
+        if let Some((_, source_bucket)) = request.admitted.source.as_ref()
+            && source_bucket.versioning().is_some()
+        {
+            response.headers.insert(version::COPY_SOURCE_VERSION_ID, ascii(&source_version.to_string()));
+        }
         Ok(response)
     }
 

@@ -1,14 +1,14 @@
 //! PutObject.
 
 use coffer_configuration::ObjectLock;
-use coffer_store::{ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
+use coffer_store::{Bucket, ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
 use super::get::{ascii, write_encryption};
 use super::store_error::Subject;
 use super::tagging::parse_tagging_header;
-use super::{S3Operations, algorithms, write_conditions};
+use super::{S3Operations, algorithms, version, write_conditions};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
@@ -26,7 +26,7 @@ impl S3Operations {
         }
         let (stored, encryption) = self.store_body(request).await?;
         let mut response = S3Response::new(StatusCode::OK);
-        write_stored(&stored, customer_key(&encryption), &mut response.headers);
+        write_stored(&request.bucket()?, &stored, customer_key(&encryption), &mut response.headers);
         Ok(response)
     }
 
@@ -124,7 +124,13 @@ pub(super) fn customer_key(encryption: &RequestEncryption) -> Option<&CustomerKe
 }
 
 /// Says what was stored: ETag, checksums, encryption.
-pub(super) fn write_stored(stored: &StoredObject, customer_key: Option<&CustomerKey>, headers: &mut HeaderMap) {
+pub(super) fn write_stored(
+    bucket: &Bucket,
+    stored: &StoredObject,
+    customer_key: Option<&CustomerKey>,
+    headers: &mut HeaderMap,
+) {
+    version::write_version(bucket, stored.info.version, headers);
     headers.insert(header::ETAG, ascii(&quoted(&stored.info.etag)));
     algorithms::write_sums(stored.sums.as_ref(), stored.info.part_count, headers);
     write_encryption(stored.info.mode, customer_key, headers);

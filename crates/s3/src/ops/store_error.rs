@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use coffer_store::{MAX_PUT_LEN, MIN_PART_LEN, StoreError};
 
 use super::algorithms::wire;
+use super::version::{named_marker, with_marker};
 use crate::error::S3Error;
 
 /// What the request was about: S3's errors name it.
@@ -13,6 +14,10 @@ pub(super) struct Subject<'a> {
     pub(super) bucket: &'a str,
     pub(super) key: &'a str,
     pub(super) upload_id: &'a str,
+    /// The version that was named.
+    pub(super) version_id: Option<&'a str>,
+    /// The HTTP method.
+    pub(super) method: &'a str,
     pub(super) customer_key: KeyRole,
 }
 
@@ -40,6 +45,14 @@ impl Subject<'_> {
             StoreError::BucketAlreadyOwnedByYou => S3Error::bucket_already_owned_by_you(self.bucket),
             StoreError::BucketNotEmpty => S3Error::bucket_not_empty(self.bucket),
             StoreError::NoSuchKey | StoreError::PreconditionNoSuchKey => S3Error::no_such_key(self.key),
+            StoreError::NoSuchVersion => S3Error::no_such_version(self.key, self.version_id.unwrap_or_default()),
+            StoreError::DeleteMarker(marker) => match (self.version_id, self.customer_key) {
+                (Some(_), KeyRole::CopySource) => S3Error::copy_source_is_marker(),
+                (Some(_), _) => named_marker(self.method, &marker),
+                (None, KeyRole::CopySource) => S3Error::no_such_key(self.key),
+                (None, _) => with_marker(S3Error::no_such_key(self.key), &marker),
+            },
+            StoreError::ObjectLocked => S3Error::object_locked(),
             StoreError::NoSuchUpload => S3Error::no_such_upload(self.upload_id),
             StoreError::CustomerKeyMissing => match self.customer_key {
                 KeyRole::Read | KeyRole::CopySource => S3Error::customer_key_needed(),

@@ -186,7 +186,13 @@ fn upload_id_text(request: &S3Request) -> &str {
 
 /// What the errors about an upload name.
 pub(super) fn upload_subject(request: &S3Request, customer_key: KeyRole) -> Subject<'_> {
-    Subject { bucket: request.bucket_name(), key: request.key_text(), upload_id: upload_id_text(request), customer_key }
+    Subject {
+        bucket: request.bucket_name(),
+        key: request.key_text(),
+        upload_id: upload_id_text(request),
+        customer_key,
+        ..Subject::default()
+    }
 }
 
 fn marker(request: &S3Request) -> Result<u32, S3Error> {

@@ -4,6 +4,7 @@ mod access;
 mod documents;
 mod logging;
 mod read;
+mod versioning;
 mod write;
 
 pub use access::{AccessControlPolicy, parse_ownership_controls, parse_public_access_block, write_acl};
@@ -13,6 +14,7 @@ pub use documents::{
 };
 pub use logging::{LoggingEnabled, parse_bucket_logging_status, write_bucket_logging_status};
 pub use read::XmlReader;
+pub use versioning::parse_versioning_configuration;
 pub use write::{XmlWriter, document, document_with_text};
 
 /// The namespace of S3's documents.

@@ -17,9 +17,9 @@ use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::{Direction, Engine, KeyRange, MemoryEngine};
 use coffer_store::{
-    Bootstrap, Bucket, BucketName, Clock, CompleteUpload, CompletedPart, CopyObject, CreateUpload, Encryption,
-    FullBody, InstanceId, ObjectKey, Origin, PutObject, Settings, Store, StoreError, StoredObject, UploadPart,
-    WantedDigests, WriteConditions,
+    Bootstrap, Bucket, BucketName, Clock, CompleteUpload, CompletedPart, CopyObject, CreateUpload, DeleteObject,
+    Encryption, FullBody, InstanceId, ObjectKey, Origin, PutObject, Settings, Store, StoreError, StoredObject,
+    UploadPart, WantedDigests, WriteConditions,
 };
 
 /// Time that moves when told to.
@@ -147,7 +147,7 @@ impl World {
     }
 
     pub async fn delete(&self, name: &str) {
-        self.store.delete_object(&self.bucket, &key(name), None).await.unwrap();
+        self.store.delete_object(&self.bucket, &key(name), &DeleteObject::default()).await.unwrap();
     }
 
     pub async fn abort(&self, name: &str, upload_id: InstanceId) -> Result<(), StoreError> {

@@ -21,7 +21,7 @@ use coffer_meta::MemoryEngine;
 use coffer_sigv4::{SecretKey, SigningKeys};
 use coffer_store::{
     Bootstrap, Bucket, BucketAccessChange, BucketChanged, BucketName, BucketPolicy, Clock, NewBucket, ObjectKey,
-    ObjectOwnership, Settings, Store,
+    ObjectOwnership, Origin, Settings, Store,
 };
 use coffer_testkit::FailingEngine;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -140,7 +140,7 @@ impl World {
     async fn grant_object(&self, key: &str, grants: &[Grant]) {
         let (bucket, key) = (self.bucket("photos").await, ObjectKey::new(key).unwrap());
         let instance = self.store.object_info(&bucket, &key).await.unwrap().instance_id;
-        assert!(self.store.put_object_acl(&bucket, &key, instance, grants).await.unwrap());
+        assert!(self.store.put_object_acl(&bucket, &key, instance, grants, &Origin::default()).await.unwrap());
     }
 
     async fn send(&self, mut request: S3Request) -> Result<S3Response, S3Error> {
