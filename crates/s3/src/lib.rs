@@ -21,6 +21,7 @@ pub mod etag;
 pub mod headers;
 pub mod log;
 pub mod metadata;
+pub mod object_lock;
 pub mod ops;
 pub mod post;
 pub mod query;

@@ -1,6 +1,7 @@
 //! Times on the wire: ISO 8601 in XML, IMF-fixdate (RFC 9110) in headers. Inside, they are numbers since 1970.
 
 use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -45,6 +46,12 @@ pub fn date_path(unix_ms: u64) -> String {
     at(unix_ms / 1000).format(DATE_PATH).expect("every date up to 9999 can be formatted")
 }
 
+/// `Tue Dec 31 16:00:00 UTC 2019`, from milliseconds, as some of S3's errors show a date.
+#[must_use]
+pub fn java_date(unix_ms: u64) -> String {
+    at(unix_ms / 1000).format(JAVA).expect("every date up to 9999 can be formatted")
+}
+
 /// Seconds since 1970 of a date in one of the three formats that HTTP allows; earlier dates are 0.
 #[must_use]
 pub fn parse_http_date(text: &str) -> Option<u64> {
@@ -64,6 +71,14 @@ pub fn parse_iso8601(text: &str) -> Option<u64> {
     let text = text.trim().strip_suffix('Z')?;
     let date = PrimitiveDateTime::parse(text, ISO8601).or_else(|_| PrimitiveDateTime::parse(text, ISO8601_FRACTION));
     let unix_ms = date.ok()?.assume_utc().unix_timestamp_nanos() / 1_000_000;
+    Some(u64::try_from(unix_ms).unwrap_or(0))
+}
+
+/// Milliseconds since 1970 of an ISO 8601 date in any zone, as RFC 3339 has it; what is finer than a millisecond is cut
+/// off, and earlier dates are 0.
+#[must_use]
+pub fn parse_timestamp(text: &str) -> Option<u64> {
+    let unix_ms = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos() / 1_000_000;
     Some(u64::try_from(unix_ms).unwrap_or(0))
 }
 
@@ -90,6 +105,8 @@ const LOG: &[BorrowedFormatItem<'_>] =
     format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
 const KEY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]-[hour]-[minute]-[second]");
 const DATE_PATH: &[BorrowedFormatItem<'_>] = format_description!("[year]/[month]/[day]");
+const JAVA: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short] [month repr:short] [day] [hour]:[minute]:[second] UTC [year]");
 const RFC850: &[BorrowedFormatItem<'_>] =
     format_description!("[weekday], [day]-[month repr:short]-[year] [hour]:[minute]:[second] GMT");
 const ASCTIME: &[BorrowedFormatItem<'_>] =
@@ -109,6 +126,7 @@ mod tests {
         assert_eq!(iso8601(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(log_time(1_255_369_830_007), "12/Oct/2009:17:50:30 +0000");
         assert_eq!(key_time(1_255_369_830_007), "2009-10-12-17-50-30");
+        assert_eq!(java_date(1_577_836_799_999), "Tue Dec 31 23:59:59 UTC 2019");
         assert_eq!(date_path(1_255_369_830_007), "2009/10/12");
         assert_eq!(http_date(u64::MAX), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
@@ -125,6 +143,17 @@ mod tests {
     fn iso_dates_may_have_a_fraction() {
         assert_eq!(parse_iso8601("2009-10-12T17:50:30.007Z"), Some(1_255_369_830_007));
         assert_eq!(parse_iso8601("2009-10-12T17:50:30Z"), Some(1_255_369_830_000));
+    }
+
+    #[test]
+    fn timestamps_may_be_of_any_zone() {
+        for text in ["2009-10-12T17:50:30.007Z", "2009-10-12T19:50:30.007999+02:00", "2009-10-12T12:20:30.007-05:30"] {
+            assert_eq!(parse_timestamp(text), Some(1_255_369_830_007), "{text}");
+        }
+        assert_eq!(parse_timestamp("1959-01-01T00:00:00Z"), Some(0));
+        for text in ["", "2009-10-12", "2009-10-12T17:50:30", "10009-10-12T17:50:30Z", "2009-10-12T25:00:00Z"] {
+            assert_eq!(parse_timestamp(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coffer_access::Grant;
-use coffer_configuration::{BucketSettings, VersioningStatus};
+use coffer_configuration::{BucketSettings, ObjectLockConfiguration, VersioningStatus};
 use coffer_crypto::random_array;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
@@ -166,6 +166,12 @@ impl Bucket {
     #[must_use]
     pub fn versioning(&self) -> Option<VersioningStatus> {
         self.settings()?.versioning
+    }
+
+    /// Object Lock; `None` if it is not enabled.
+    #[must_use]
+    pub fn object_lock(&self) -> Option<&ObjectLockConfiguration> {
+        self.settings()?.object_lock.as_ref()
     }
 
     pub(crate) fn id(&self) -> &[u8; 16] {

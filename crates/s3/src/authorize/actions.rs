@@ -1,6 +1,7 @@
 //! Which actions an operation needs, from AWS's "Actions, resources, and condition keys for Amazon S3".
 
 use crate::headers::Headers;
+use crate::object_lock::asks_for_object_lock;
 use crate::request::S3Request;
 use crate::route::Operation::{self, *};
 
@@ -152,7 +153,8 @@ pub(crate) fn further(request: &S3Request) -> Vec<&'static str> {
         CreateBucket => {
             need(sets_acl, "s3:PutBucketAcl");
             need(headers.contains("x-amz-object-ownership"), "s3:PutBucketOwnershipControls");
-            let locks = headers.contains("x-amz-bucket-object-lock-enabled");
+            // What is neither `true` nor `false` is refused later.
+            let locks = asks_for_object_lock(headers).unwrap_or(true);
             need(locks, "s3:PutBucketObjectLockConfiguration");
             need(locks, "s3:PutBucketVersioning");
         }

@@ -9,6 +9,7 @@ mod encryption;
 mod general;
 mod integrity;
 mod logging;
+mod object_lock;
 mod ownership;
 mod unset;
 mod versioning;
@@ -21,6 +22,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::xml::XmlWriter;
 
 pub use encryption::SSE_ARGUMENT;
+pub use object_lock::{LOCK_LEGAL_HOLD, LOCK_MODE, LOCK_RETAIN_UNTIL};
 
 /// An error answer of S3.
 pub struct S3Error {

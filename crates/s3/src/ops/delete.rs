@@ -8,7 +8,6 @@ use http::{HeaderValue, StatusCode};
 use super::store_error::Subject;
 use super::{S3Operations, etag_match, version};
 use crate::authorize::{BYPASS, Target, bypasses_governance};
-use crate::checksum::RequestedChecksums;
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
 use crate::etag::ETagCondition;
@@ -71,10 +70,7 @@ impl S3Operations {
 
     pub(super) async fn delete_objects(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         let bucket = request.bucket()?;
-        if !RequestedChecksums::parse(&request.headers)?.covers_body() {
-            return Err(S3Error::missing_body_digest());
-        }
-        let document = self.verified_document(request, MAX_DOCUMENT_LEN).await?;
+        let document = self.covered_document(request, MAX_DOCUMENT_LEN).await?;
         let Delete { objects, quiet } = Delete::parse(&document)?;
         if objects.is_empty() || objects.len() > MOST_KEYS {
             return Err(S3Error::malformed_xml());

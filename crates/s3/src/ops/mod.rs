@@ -11,11 +11,13 @@ mod body;
 mod bucket_encryption;
 mod buckets;
 mod complete;
+mod configure;
 mod copy;
 mod delete;
 mod get;
 mod listing;
 mod logging;
+mod object_lock;
 mod owner;
 mod ownership;
 mod parts;
@@ -95,6 +97,14 @@ impl S3Operations {
         Ok(())
     }
 
+    /// Reads a document that must come with a digest, and verifies it.
+    async fn covered_document(&self, request: &mut S3Request, limit: usize) -> Result<Bytes, S3Error> {
+        if !RequestedChecksums::parse(&request.headers)?.covers_body() {
+            return Err(S3Error::missing_body_digest());
+        }
+        self.verified_document(request, limit).await
+    }
+
     /// Reads a configuration document and verifies the digests that came with it.
     async fn verified_document(&self, request: &mut S3Request, limit: usize) -> Result<Bytes, S3Error> {
         let requested = RequestedChecksums::parse(&request.headers)?;
@@ -155,6 +165,8 @@ impl S3Operations {
             Operation::DeleteBucketEncryption => self.delete_bucket_encryption(request).await,
             Operation::PutBucketLogging => self.put_bucket_logging(request).await,
             Operation::GetBucketLogging => self.get_bucket_logging(request).await,
+            Operation::PutObjectLockConfiguration => self.put_object_lock_configuration(request).await,
+            Operation::GetObjectLockConfiguration => self.get_object_lock_configuration(request).await,
             Operation::PutBucketPolicy => self.put_bucket_policy(request).await,
             Operation::GetBucketPolicy => self.get_bucket_policy(request).await,
             Operation::DeleteBucketPolicy => self.delete_bucket_policy(request).await,
