@@ -301,7 +301,7 @@ impl Store {
 
 /// The lock of a version made at `now_ms`: what was asked for, and the bucket's default where no retention was.
 fn lock_of_new(bucket: &Bucket, asked: Option<ObjectLock>, now_ms: u64) -> Option<ObjectLock> {
-    let default = bucket.settings().and_then(|settings| settings.object_lock.as_ref()?.default_retention);
+    let default = bucket.object_lock().and_then(|configuration| configuration.default_retention);
     let asked = asked.unwrap_or_default();
     let retention = asked.retention.or_else(|| default.map(|default| default.from(now_ms)));
     Some(ObjectLock { retention, ..asked }).filter(|lock| *lock != ObjectLock::default())

@@ -45,14 +45,6 @@ impl S3Error {
         Self::new(StatusCode::CONFLICT, "InvalidBucketState", message)
     }
 
-    /// Where Object Lock is, versioning stays.
-    #[must_use]
-    pub fn versioning_with_object_lock() -> Self {
-        let message =
-            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
-        Self::new(StatusCode::CONFLICT, "InvalidBucketState", message)
-    }
-
     /// The default retention lasts no time at all. `unit` is the element, `Days` or `Years`.
     #[must_use]
     pub fn retention_period_not_positive(unit: &str, value: &str) -> Self {

@@ -1,4 +1,4 @@
-//! Errors of versioning and Object Lock.
+//! Errors of versioning.
 
 use http::StatusCode;
 
@@ -32,12 +32,5 @@ impl S3Error {
         Self::invalid_request(
             "The source of a copy request may not specifically refer to a delete marker by version id.",
         )
-    }
-
-    /// A retention or a legal hold keeps the version.
-    #[must_use]
-    pub fn object_locked() -> Self {
-        let message = "Access Denied because object protected by object lock.";
-        Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)
     }
 }

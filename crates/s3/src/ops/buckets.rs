@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use coffer_configuration::BucketSettings;
+use coffer_configuration::{BucketSettings, ObjectLockConfiguration, VersioningStatus};
 use coffer_store::{Bucket, BucketName, NewBucket, PublicAccessBlock, StoreError};
 use http::{HeaderName, StatusCode, header};
 
@@ -11,6 +11,7 @@ use super::ownership::requested_ownership;
 use super::store_error::Subject;
 use crate::auth::BUCKET_REGION;
 use crate::error::S3Error;
+use crate::object_lock::asks_for_object_lock;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::time::iso8601;
@@ -97,9 +98,7 @@ impl S3Operations {
         let location = configuration.as_ref().ok().and_then(|known| known.location_constraint.as_deref());
         self.authorizer.check_new_bucket(request, location)?;
         let owner = request.principal.account().ok_or_else(S3Error::access_denied)?.to_owned();
-        if request.headers.text("x-amz-bucket-object-lock-enabled")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
-            return Err(S3Error::not_implemented_header("x-amz-bucket-object-lock-enabled"));
-        }
+        let settings = if asks_for_object_lock(&request.headers)? { locking() } else { BucketSettings::default() };
         let ownership = requested_ownership(&request.headers)?.unwrap_or(self.settings.new_bucket_object_ownership);
         let public_access_block = self.settings.new_bucket_block_public_access.then_some(PublicAccessBlock::ALL);
         let acl = self.acl_of_new_bucket(request, &owner, ownership, public_access_block.unwrap_or_default()).await?;
@@ -108,22 +107,28 @@ impl S3Operations {
             return Err(S3Error::invalid_location_constraint(&location));
         }
         let (region, owner_of_new) = (self.settings.region.clone(), owner.clone());
-        let settings = BucketSettings::default();
         let new = NewBucket { region, owner: owner_of_new, public_access_block, ownership, acl, settings };
         match self.store.create_bucket(&bucket, &new).await {
-            Err(StoreError::BucketAlreadyOwnedByYou) => self.check_own_again(&name, &owner).await?,
+            Err(StoreError::BucketAlreadyOwnedByYou) => self.check_own_again(&name, &owner, &new.settings).await?,
             created => created.map_err(|error| Subject { bucket: &name, ..Subject::default() }.error(error))?,
         }
         Ok(S3Response::new(StatusCode::OK).with(header::LOCATION, format!("/{name}")))
     }
 
     /// What it means that there is a bucket already when `account` makes one.
-    async fn check_own_again(&self, name: &str, account: &str) -> Result<(), S3Error> {
+    ///
+    /// To answer that it was made would be to say that it locks objects, if that is what was asked.
+    async fn check_own_again(&self, name: &str, account: &str, asked: &BucketSettings) -> Result<(), S3Error> {
         let bucket = self.find_bucket(name).await?;
         if self.authorizer.owner(&bucket) != account {
             return Err(S3Error::bucket_already_exists(name));
         }
-        if self.settings.region == FIRST_REGION { Ok(()) } else { Err(S3Error::bucket_already_owned_by_you(name)) }
+        let locks_as_asked = asked.object_lock.is_none() || bucket.object_lock().is_some();
+        if self.settings.region == FIRST_REGION && locks_as_asked {
+            Ok(())
+        } else {
+            Err(S3Error::bucket_already_owned_by_you(name))
+        }
     }
 
     pub(super) async fn head_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
@@ -140,12 +145,20 @@ impl S3Operations {
         Ok(S3Response::xml(xml::document_with_text("LocationConstraint", region.unwrap_or_default())))
     }
 
-    /// No bucket has versioning yet, and S3 says of such a bucket nothing at all.
     pub(super) async fn delete_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let bucket = request.bucket()?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         self.store.delete_bucket(bucket.name()).await.map_err(|error| subject.error(error))?;
         Ok(S3Response::new(StatusCode::NO_CONTENT))
+    }
+}
+
+/// What a bucket that locks objects is made with.
+fn locking() -> BucketSettings {
+    BucketSettings {
+        versioning: Some(VersioningStatus::Enabled),
+        object_lock: Some(ObjectLockConfiguration::default()),
+        ..BucketSettings::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! PutBucketVersioning, GetBucketVersioning, ListObjectVersions.
 
 use coffer_configuration::VersioningStatus;
-use coffer_store::{DeleteMarkerInfo, ListVersions, ObjectInfo, StoreError, VersionEntry, VersionPage};
+use coffer_store::{DeleteMarkerInfo, ListVersions, ObjectInfo, VersionEntry, VersionPage};
 use http::StatusCode;
 
 use super::S3Operations;
@@ -17,47 +17,18 @@ use crate::xml::{self, XmlWriter, parse_versioning_configuration};
 
 const MAX_DOCUMENT_LEN: usize = 64 << 10;
 
-/// Why a bucket is not configured.
-pub(super) enum NotConfigured {
-    Refused(S3Error),
-    Store(StoreError),
-}
-
-impl From<StoreError> for NotConfigured {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<S3Error> for NotConfigured {
-    fn from(error: S3Error) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl NotConfigured {
-    /// In S3's words.
-    pub(super) fn error(self, request: &S3Request) -> S3Error {
-        match self {
-            Self::Refused(error) => error,
-            Self::Store(error) => Subject { bucket: request.bucket_name(), ..Subject::default() }.error(error),
-        }
-    }
-}
-
 impl S3Operations {
     pub(super) async fn put_bucket_versioning(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
-        let bucket = request.bucket()?;
         let document = self.verified_document(request, MAX_DOCUMENT_LEN).await?;
         let status = parse_versioning_configuration(&document)?;
-        let put = self.store.configure_bucket(bucket.name(), |_, settings| {
+        self.configure(request, |_, settings| {
             if settings.object_lock.is_some() && status == VersioningStatus::Suspended {
-                return Err(NotConfigured::Refused(S3Error::versioning_cannot_be_suspended()));
+                return Err(S3Error::versioning_cannot_be_suspended());
             }
             settings.versioning = Some(status);
             Ok(())
-        });
-        put.await.map_err(|error| error.error(request))?;
+        })
+        .await?;
         Ok(S3Response::new(StatusCode::OK))
     }
 
