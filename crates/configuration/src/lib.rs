@@ -4,6 +4,7 @@
 //! encode to CBOR as the store keeps them: a field is never renumbered, and a new one is optional
 //! (`docs/spec/records.md`). There is no IO and no clock here.
 
+mod notification;
 mod object_lock;
 mod request_payment;
 mod tags;
@@ -11,6 +12,10 @@ mod versioning;
 
 use minicbor::{Decode, Encode};
 
+pub use notification::{
+    DestinationKind, MAX_NOTIFICATION_RULES, NotificationConfiguration, NotificationConflict, NotificationEvent,
+    NotificationRule,
+};
 pub use object_lock::{
     DefaultRetention, ObjectLock, ObjectLockConfiguration, Retention, RetentionMode, RetentionPeriod,
 };
@@ -31,6 +36,9 @@ pub struct BucketSettings {
     /// Tags, never none of them; `None`: it has none.
     #[n(2)]
     pub tags: Option<Vec<Tag>>,
+    /// Which events go where; `None`: none go anywhere.
+    #[n(6)]
+    pub notification: Option<NotificationConfiguration>,
     /// Who pays for requests; `None`: the bucket's owner.
     #[n(8)]
     pub request_payer: Option<Payer>,

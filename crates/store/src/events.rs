@@ -96,10 +96,11 @@ impl Store {
     /// [`StoreError`] when the store fails.
     pub(crate) async fn queue_event(
         &self,
-        _commit: &mut Commit,
-        _bucket: &Bucket,
-        _event: &ObjectEvent<'_>,
+        commit: &mut Commit,
+        bucket: &Bucket,
+        event: &ObjectEvent<'_>,
     ) -> Result<(), StoreError> {
+        self.queue_notifications(commit, bucket, event);
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ mod list;
 mod list_versions;
 mod logging;
 mod names;
+mod notifications;
 mod object;
 mod part;
 mod pins;
@@ -59,6 +60,7 @@ pub use logging::{BucketLogging, LogKeyFormat};
 pub use names::{
     BucketName, InstanceId, InvalidBucketName, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectKey, VersionId,
 };
+pub use notifications::{Notification, QueuedNotification};
 pub use object::{ETagMatch, ObjectInfo, ObjectSums, WriteConditions};
 pub use part::{StoredPart, UploadPart};
 pub use put::{MAX_PUT_LEN, PutObject, StoredObject};

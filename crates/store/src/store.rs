@@ -16,6 +16,7 @@ use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::error::{Committed, StoreError, committed};
 use crate::keys::open_with;
+use crate::notifications::{Queues, is_queued_in};
 use crate::pins::Pins;
 use crate::records::encode;
 use crate::tables::Table;
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) buckets: Mutex<HashMap<String, Bucket>>,
     pub(crate) pins: Pins,
     pub(crate) turns: Turns,
+    pub(crate) queues: Queues,
     pub(crate) started_ms: u64,
 }
 
@@ -85,6 +87,7 @@ impl Store {
             buckets: Mutex::default(),
             pins: Pins::default(),
             turns: Turns::default(),
+            queues: Queues::default(),
             started_ms,
         }))
     }
@@ -135,7 +138,12 @@ impl Store {
 
     /// Commits, and tells a lost race from a failure.
     pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, StoreError> {
-        committed(self.0.engine.commit(commit).await)
+        let queues = is_queued_in(&commit);
+        let committed = committed(self.0.engine.commit(commit).await)?;
+        if queues && matches!(committed, Committed::Yes) {
+            self.0.queues.changed();
+        }
+        Ok(committed)
     }
 
     pub(crate) fn cached_bucket(&self, name: &str) -> Option<Bucket> {

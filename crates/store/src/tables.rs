@@ -18,6 +18,8 @@ pub(crate) enum Table {
     Account,
     /// `D` + blob id: the sealed bytes of small parts, as they would be in a blob.
     InlineData,
+    /// `E` + target + stamp + random id: notifications that are to be delivered. System.
+    Notification,
     /// `G` + time + random id: blobs that a record has let go of. System.
     Garbage,
     /// `I`: accounts and who is in them. System.
@@ -54,6 +56,7 @@ impl Table {
             Self::Bucket => b'B',
             Self::Account => b'C',
             Self::InlineData => b'D',
+            Self::Notification => b'E',
             Self::Garbage => b'G',
             Self::Identity => b'I',
             Self::AccessKey => b'K',
@@ -77,6 +80,7 @@ impl Table {
             Self::Bucket => b"bucket",
             Self::Account => b"account",
             Self::InlineData => b"inline-data",
+            Self::Notification => b"notification",
             Self::Garbage => b"garbage",
             Self::Identity => b"identity",
             Self::AccessKey => b"access-key",
@@ -171,6 +175,33 @@ pub(crate) fn parse_version(row: &[u8]) -> Option<(Vec<u8>, u64, InstanceId)> {
 pub(crate) fn inline_data(id: BlobId) -> Vec<u8> {
     row(Table::InlineData, &[&id.0])
 }
+
+/// A notification for a target, whose name has at most 255 bytes.
+pub(crate) fn notification(target: &str, stamp: u64, id: [u8; 8]) -> Vec<u8> {
+    row(Table::Notification, &[&notifications_of(target)[1..], &stamp.to_be_bytes(), &id])
+}
+
+/// Every notification for a target.
+pub(crate) fn notifications_of(target: &str) -> Vec<u8> {
+    let len = u8::try_from(target.len()).expect("the name of a target is short");
+    row(Table::Notification, &[&[len], target.as_bytes()])
+}
+
+/// The first row key after every notification for a target.
+pub(crate) fn after_notifications_of(target: &str) -> Vec<u8> {
+    row(Table::Notification, &[&notifications_of(target)[1..], &[u8::MAX; NOTIFICATION_ID_LEN + 1]])
+}
+
+/// The target and the stamp in a notification's row key.
+pub(crate) fn parse_notification(key: &[u8]) -> Option<(&[u8], u64)> {
+    let (&len, rest) = key.strip_prefix(&[Table::Notification.letter()])?.split_first()?;
+    let (target, id) = rest.split_at_checked(usize::from(len))?;
+    let (stamp, id) = id.split_first_chunk::<8>()?;
+    (id.len() == 8).then(|| (target, u64::from_be_bytes(*stamp)))
+}
+
+/// The bytes that tell the notifications for a target apart: stamp and random id.
+pub(crate) const NOTIFICATION_ID_LEN: usize = 16;
 
 /// Blobs that a record has let go of, to be collected once `due_ms` has passed.
 pub(crate) fn garbage(due_ms: u64, id: [u8; 16]) -> Vec<u8> {
@@ -320,6 +351,23 @@ mod tests {
         let upload_id = InstanceId([9; 16]);
         assert_eq!(parse_ended_upload(&ended_upload(&[1; 16], upload_id)), Some(([1; 16], upload_id)));
         assert_eq!(parse_ended_upload(b"X"), None);
+    }
+
+    #[test]
+    fn notifications_order_by_target_and_stamp() {
+        let rows = [
+            notification("b", 1, [0xff; 8]),
+            notification("b", 256, [0; 8]),
+            notification("b", u64::MAX, [0xff; 8]),
+            after_notifications_of("b"),
+            notification("c", 0, [0; 8]),
+            notification("aa", 0, [0; 8]),
+        ];
+        assert!(rows.is_sorted());
+        assert_eq!(parse_notification(&rows[1]), Some((&b"b"[..], 256)));
+        assert_eq!(parse_notification(&rows[1][1..]), None);
+        assert_eq!(parse_notification(&rows[1][..18]), None);
+        assert_eq!(parse_notification(&after_notifications_of("b")), None);
     }
 
     #[test]
