@@ -311,17 +311,17 @@ def test_key_of_1025_bytes_is_refused(client, bucket):
 
 
 @pytest.mark.parametrize("method, query", [
-    ("GET", {"inventory": ""}), ("PUT", {"tagging": ""}), ("PUT", {"requestPayment": ""}),
+    ("PUT", {"inventory": ""}), ("PUT", {"tagging": ""}), ("PUT", {"requestPayment": ""}),
     ("PUT", {"versioning": ""}), ("PUT", {"lifecycle": ""}), ("PUT", {"replication": ""}),
     ("PUT", {"website": ""}), ("PUT", {"cors": ""}), ("PUT", {"notification": ""}), ("PUT", {"object-lock": ""}),
 ], ids=lambda value: value if isinstance(value, str) else next(iter(value)))
-def test_operation_that_is_not_built_is_never_a_success(client, bucket, method, query):
+def test_document_of_something_else_is_never_a_success(client, bucket, method, query):
     body = b"<X/>" if method == "PUT" else b""
     answer = client.request(method, bucket, query=query, body=body, headers={"Content-MD5": content_md5(body)} if body else {})
-    assert answer.status == 501 and answer.text("Code") == "NotImplemented", answer
+    assert (answer.status, answer.text("Code")) in ((501, "NotImplemented"), (400, "MalformedXML")), answer
 
 
-@pytest.mark.parametrize("query", [{"acl": ""}, {"tagging": ""}, {"retention": ""}, {"legal-hold": ""}, {"torrent": ""}, {"encryption": ""}],
+@pytest.mark.parametrize("query", [{"acl": ""}, {"tagging": ""}, {"retention": ""}, {"legal-hold": ""}, {"torrent": ""}, {"encryption": ""}, {"renameObject": ""}],
                          ids=lambda query: next(iter(query)))
 def test_object_operation_that_is_not_built_leaves_the_object(client, bucket, query):
     client.put(bucket, "object", BODY)

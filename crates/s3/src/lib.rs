@@ -32,5 +32,6 @@ pub mod rfc2047;
 pub mod route;
 pub mod service;
 pub mod sse;
+pub mod storage_class;
 pub mod time;
 pub mod xml;

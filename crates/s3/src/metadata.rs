@@ -1,4 +1,4 @@
-//! What is stored beside an object's bytes: content headers, user metadata, storage class.
+//! What is stored beside an object's bytes: content headers and user metadata.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -90,17 +90,6 @@ impl Metadata {
     }
 }
 
-/// A storage class that S3 has.
-///
-/// # Errors
-/// I-SC when the header names none.
-pub fn parse_storage_class(headers: &Headers) -> Result<Option<&str>, S3Error> {
-    match headers.text("x-amz-storage-class")? {
-        Some(class) if !STORAGE_CLASSES.contains(&class) => Err(S3Error::invalid_storage_class(class)),
-        class => Ok(class),
-    }
-}
-
 /// The headers that the query of GET and HEAD puts in the place of the stored ones: `response-content-type` and so
 /// on.
 ///
@@ -152,21 +141,6 @@ const CONTENT_HEADERS: [&str; 7] = [
 
 const OVERRIDABLE: [&str; 6] =
     ["cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"];
-
-const STORAGE_CLASSES: [&str; 12] = [
-    "STANDARD",
-    "REDUCED_REDUNDANCY",
-    "STANDARD_IA",
-    "ONEZONE_IA",
-    "INTELLIGENT_TIERING",
-    "GLACIER",
-    "DEEP_ARCHIVE",
-    "OUTPOSTS",
-    "GLACIER_IR",
-    "SNOW",
-    "EXPRESS_ONEZONE",
-    "FSX_OPENZFS",
-];
 
 #[cfg(test)]
 mod tests {
@@ -246,13 +220,6 @@ mod tests {
         let redirect = |to: &str| Metadata::parse(&headers(&[(WEBSITE_REDIRECT, to)])).is_ok();
         assert!(redirect("/page") && redirect("https://example.org"));
         assert!(!redirect("javascript:alert(1)") && !redirect("page"));
-    }
-
-    #[test]
-    fn unknown_storage_classes_are_refused() {
-        let class = |value: &str| parse_storage_class(&headers(&[("x-amz-storage-class", value)])).is_ok();
-        assert!(class("STANDARD") && class("GLACIER"));
-        assert!(!class("") && !class("standard") && !class("FakeClass"));
     }
 
     #[test]

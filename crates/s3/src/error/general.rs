@@ -74,11 +74,17 @@ impl S3Error {
     /// The resource knows no such method. `allow` lists those it knows, for the header of that name.
     #[must_use]
     pub fn method_not_allowed(method: &str, resource_type: &str, allow: String) -> Self {
+        Self::resource_not_allowed(method, resource_type)
+            .with_header(header::ALLOW, HeaderValue::try_from(allow).expect("method names are a valid header value"))
+    }
+
+    /// The resource knows no method at all: S3 has it no more, or for other buckets only.
+    #[must_use]
+    pub fn resource_not_allowed(method: &str, resource_type: &str) -> Self {
         let message = "The specified method is not allowed against this resource.";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
             .with("Method", method)
             .with("ResourceType", resource_type)
-            .with_header(header::ALLOW, HeaderValue::try_from(allow).expect("method names are a valid header value"))
     }
 
     /// A precondition does not hold; `condition` is the header or the rule that failed.

@@ -4,11 +4,13 @@
 //! where S3 echoes a customer key or the canonical request, these leave it out
 //! (docs/decisions/0003-own-protocol-layer.md).
 
+mod absent;
 mod access;
 mod encryption;
 mod general;
 mod integrity;
 mod logging;
+mod object_encryption;
 mod object_lock;
 mod ownership;
 mod unset;

@@ -17,11 +17,12 @@ use crate::error::S3Error;
 use crate::etag::quoted;
 use crate::headers::Headers;
 use crate::log::FurtherObject;
-use crate::metadata::{Metadata, parse_storage_class};
+use crate::metadata::Metadata;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::route::Operation;
 use crate::sse::{self, RequestEncryption};
+use crate::storage_class::parse_storage_class;
 use crate::time::iso8601;
 use crate::xml;
 

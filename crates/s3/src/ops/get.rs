@@ -17,6 +17,7 @@ use crate::range::{content_range, requested_range};
 use crate::request::S3Request;
 use crate::response::{BrokenBody, ResponseBody, S3Response};
 use crate::sse::{self, AppliedEncryption, CustomerKey};
+use crate::storage_class::write_storage_class;
 use crate::time::http_date;
 
 /// What a GET or HEAD asks for besides the object.
@@ -189,9 +190,7 @@ fn answer(
     if let Some(count) = info.part_count.filter(|_| read.part_number.is_some()) {
         headers.insert("x-amz-mp-parts-count", count.into());
     }
-    if let Some(class) = Some(&info.storage_class).filter(|class| *class != "STANDARD") {
-        headers.insert("x-amz-storage-class", ascii(class));
-    }
+    write_storage_class(&info.storage_class, headers);
     if !info.tags.is_empty() {
         headers.insert("x-amz-tagging-count", info.tags.len().into());
     }

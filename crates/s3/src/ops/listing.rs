@@ -12,6 +12,7 @@ use crate::etag::quoted;
 use crate::query::Query;
 use crate::request::S3Request;
 use crate::response::S3Response;
+use crate::storage_class::{wants_restore_status, write_restore_status};
 use crate::time::iso8601;
 use crate::xml::{self, XmlWriter};
 
@@ -96,6 +97,7 @@ fn max_entries(query: &Query, name: &'static str) -> Result<usize, S3Error> {
 impl S3Operations {
     pub(super) async fn list_objects(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let query = ListQuery::parse(&request.query, "max-keys")?;
+        let restore_status = wants_restore_status(&request.headers)?;
         let marker = request.query.get("marker").unwrap_or_default();
         let (page, owners) = self.page(request, query.list(Some(marker.to_owned()).filter(|m| !m.is_empty()))).await?;
         // Without a delimiter the last key is the next marker, and S3 does not say it.
@@ -106,12 +108,13 @@ impl S3Operations {
             xml.text("Marker", query.encode(marker));
             xml.text_if("NextMarker", next.map(|entry| query.encode(entry.name())));
             xml.value("MaxKeys", query.max).value("IsTruncated", page.truncated);
-            write_entries(&query, &page, Some(&owners), xml);
+            write_entries(&query, &page, &Shown { owners: Some(&owners), restore_status }, xml);
         })))
     }
 
     pub(super) async fn list_objects_v2(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let query = ListQuery::parse(&request.query, "max-keys")?;
+        let restore_status = wants_restore_status(&request.headers)?;
         let start_after = request.query.non_empty("start-after");
         let token = request.query.get("continuation-token");
         let after = match token.filter(|token| !token.is_empty()) {
@@ -132,7 +135,8 @@ impl S3Operations {
             xml.text_if("NextContinuationToken", next);
             xml.value("KeyCount", page.entries.len()).value("MaxKeys", query.max);
             xml.value("IsTruncated", page.truncated);
-            write_entries(&query, &page, Some(&owners).filter(|_| fetch_owner), xml);
+            let owners = Some(&owners).filter(|_| fetch_owner);
+            write_entries(&query, &page, &Shown { owners, restore_status }, xml);
         })))
     }
 
@@ -144,12 +148,18 @@ impl S3Operations {
     }
 }
 
-fn write_entries(query: &ListQuery<'_>, page: &ObjectPage, owners: Option<&Owners<'_>>, xml: &mut XmlWriter) {
+/// What of an object a listing shows besides what it always shows.
+pub(super) struct Shown<'a> {
+    pub(super) owners: Option<&'a Owners<'a>>,
+    pub(super) restore_status: bool,
+}
+
+fn write_entries(query: &ListQuery<'_>, page: &ObjectPage, shown: &Shown<'_>, xml: &mut XmlWriter) {
     for entry in &page.entries {
         if let ListEntry::Object(name, info) = entry {
             xml.element("Contents", |xml| {
                 xml.text("Key", query.encode(name));
-                write_object(info, owners, xml);
+                write_object(info, shown, xml);
             });
         }
     }
@@ -160,13 +170,16 @@ fn write_entries(query: &ListQuery<'_>, page: &ObjectPage, owners: Option<&Owner
     }
 }
 
-pub(super) fn write_object(info: &ObjectInfo, owners: Option<&Owners<'_>>, xml: &mut XmlWriter) {
+pub(super) fn write_object(info: &ObjectInfo, shown: &Shown<'_>, xml: &mut XmlWriter) {
     xml.text("LastModified", iso8601(info.last_modified_ms)).text("ETag", quoted(&info.etag));
     xml.value("Size", info.size);
-    if let Some(owners) = owners {
+    if let Some(owners) = shown.owners {
         xml.element("Owner", |xml| {
             xml.text("ID", owners.of_object(info));
         });
     }
     xml.text("StorageClass", &info.storage_class);
+    if shown.restore_status {
+        write_restore_status(&info.storage_class, xml);
+    }
 }

@@ -6,17 +6,20 @@
 mod acl;
 mod admit;
 mod algorithms;
+mod annotations;
 mod attributes;
 mod body;
 mod bucket_encryption;
 mod buckets;
 mod complete;
+mod configurations;
 mod configure;
 mod copy;
 mod delete;
 mod get;
 mod listing;
 mod logging;
+mod object_encryption;
 mod object_lock;
 mod owner;
 mod ownership;
@@ -26,6 +29,7 @@ mod post;
 mod preflight;
 mod public_access_block;
 mod put;
+mod restore;
 mod store_error;
 mod tagging;
 mod unset;
@@ -202,14 +206,53 @@ impl S3Operations {
             Operation::AbortMultipartUpload => self.abort_multipart_upload(request).await,
             Operation::ListParts => self.list_parts(request).await,
             Operation::ListMultipartUploads => self.list_multipart_uploads(request).await,
+            Operation::RestoreObject => self.restore_object(request).await,
+            Operation::UpdateObjectEncryption => self.update_object_encryption(request).await,
+            Operation::GetObjectAnnotation | Operation::PutObjectAnnotation | Operation::DeleteObjectAnnotation => {
+                self.object_annotation(request).await
+            }
+            Operation::ListObjectAnnotations => self.list_object_annotations(request).await,
+            Operation::PutBucketAbac => self.put_bucket_abac(request).await,
+            Operation::CreateBucketMetadataConfiguration
+            | Operation::CreateBucketMetadataTableConfiguration
+            | Operation::DeleteBucketAnalyticsConfiguration
+            | Operation::DeleteBucketIntelligentTieringConfiguration
+            | Operation::DeleteBucketInventoryConfiguration
+            | Operation::DeleteBucketMetadataConfiguration
+            | Operation::DeleteBucketMetadataTableConfiguration
+            | Operation::DeleteBucketMetricsConfiguration
+            | Operation::GetBucketAbac
+            | Operation::GetBucketAccelerateConfiguration
+            | Operation::GetBucketAnalyticsConfiguration
+            | Operation::GetBucketIntelligentTieringConfiguration
+            | Operation::GetBucketInventoryConfiguration
+            | Operation::GetBucketMetadataConfiguration
+            | Operation::GetBucketMetadataTableConfiguration
+            | Operation::GetBucketMetricsConfiguration
+            | Operation::ListBucketAnalyticsConfigurations
+            | Operation::ListBucketIntelligentTieringConfigurations
+            | Operation::ListBucketInventoryConfigurations
+            | Operation::ListBucketMetricsConfigurations
+            | Operation::PutBucketAccelerateConfiguration
+            | Operation::PutBucketAnalyticsConfiguration
+            | Operation::PutBucketIntelligentTieringConfiguration
+            | Operation::PutBucketInventoryConfiguration
+            | Operation::PutBucketMetricsConfiguration
+            | Operation::UpdateBucketMetadataAnnotationTableConfiguration
+            | Operation::UpdateBucketMetadataInventoryTableConfiguration
+            | Operation::UpdateBucketMetadataJournalTableConfiguration => self.absent_configuration(request),
+            // S3 has neither torrents nor queries for newcomers any more, and renames in directory buckets only.
+            Operation::GetObjectTorrent => Err(S3Error::resource_not_allowed("GET", "TORRENT")),
+            Operation::SelectObjectContent => Err(S3Error::resource_not_allowed("POST", "SELECT")),
+            Operation::RenameObject => Err(S3Error::resource_not_allowed("PUT", "OBJECT")),
             _ => self.unset(request),
         }
     }
 }
 
-/// Refuses `versionId` where a new version is made: it would not be that one.
+/// Refuses `versionId` where a new version is made, which would not be that one, and where S3 knows none.
 fn refuse_version(request: &S3Request) -> Result<(), S3Error> {
-    let makes_version = matches!(
+    let knows_none = matches!(
         request.route.operation,
         Operation::PutObject
             | Operation::CopyObject
@@ -219,8 +262,9 @@ fn refuse_version(request: &S3Request) -> Result<(), S3Error> {
             | Operation::CompleteMultipartUpload
             | Operation::AbortMultipartUpload
             | Operation::ListParts
+            | Operation::GetObjectTorrent
     );
-    match request.query.get("versionId").filter(|_| makes_version) {
+    match request.query.get("versionId").filter(|_| knows_none) {
         None => Ok(()),
         Some(id) => {
             let message = "This operation does not accept a version-id.";

@@ -14,10 +14,11 @@ use crate::conditional::WriteCondition;
 use crate::error::S3Error;
 use crate::etag::quoted;
 use crate::headers::Headers;
-use crate::metadata::{Metadata, parse_storage_class};
+use crate::metadata::Metadata;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::sse::{self, CustomerKey, RequestEncryption};
+use crate::storage_class::parse_storage_class;
 
 impl S3Operations {
     pub(super) async fn put_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {

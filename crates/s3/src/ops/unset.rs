@@ -16,7 +16,6 @@ impl S3Operations {
     pub(super) fn unset(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let bucket = request.bucket_name();
         match request.route.operation {
-            Operation::GetBucketAccelerateConfiguration => Ok(empty("AccelerateConfiguration")),
             Operation::GetBucketNotificationConfiguration => Ok(empty("NotificationConfiguration")),
             Operation::GetBucketRequestPayment => {
                 Ok(S3Response::xml(xml::document("RequestPaymentConfiguration", |xml| {

@@ -5,13 +5,14 @@ use coffer_store::{DeleteMarkerInfo, ListVersions, ObjectInfo, VersionEntry, Ver
 use http::StatusCode;
 
 use super::S3Operations;
-use super::listing::{ListQuery, write_object};
+use super::listing::{ListQuery, Shown, write_object};
 use super::owner::Owners;
 use super::store_error::Subject;
 use super::version::parse_version_id;
 use crate::error::S3Error;
 use crate::request::S3Request;
 use crate::response::S3Response;
+use crate::storage_class::wants_restore_status;
 use crate::time::iso8601;
 use crate::xml::{self, XmlWriter, parse_versioning_configuration};
 
@@ -44,6 +45,7 @@ impl S3Operations {
 
     pub(super) async fn list_object_versions(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let query = ListQuery::parse(&request.query, "max-keys")?;
+        let restore_status = wants_restore_status(&request.headers)?;
         let marker = request.query.get("key-marker").unwrap_or_default();
         let version_marker = request.query.get("version-id-marker");
         if version_marker.is_some() && marker.is_empty() {
@@ -67,6 +69,7 @@ impl S3Operations {
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
         let page = self.store.list_versions(&bucket, &list).await.map_err(|error| subject.error(error))?;
         let owners = self.owners(bucket);
+        let shown = Shown { owners: Some(&owners), restore_status };
         Ok(S3Response::xml(xml::document("ListVersionsResult", |xml| {
             xml.text("Name", request.bucket_name());
             query.write(xml);
@@ -76,7 +79,7 @@ impl S3Operations {
             xml.value("MaxKeys", query.max).value("IsTruncated", page.truncated);
             for entry in &page.entries {
                 match entry {
-                    VersionEntry::Object(name, info) => write_version(&query.encode(name), info, &owners, xml),
+                    VersionEntry::Object(name, info) => write_version(&query.encode(name), info, &shown, xml),
                     VersionEntry::DeleteMarker(name, info) => write_marker(&query.encode(name), info, &owners, xml),
                     VersionEntry::CommonPrefix(prefix) => query.write_common_prefix(prefix, xml),
                 }
@@ -91,11 +94,11 @@ fn write_next(query: &ListQuery<'_>, page: &VersionPage, xml: &mut XmlWriter) {
     xml.text_if("NextVersionIdMarker", next.version().map(|version| version.to_string()));
 }
 
-fn write_version(name: &str, info: &ObjectInfo, owners: &Owners<'_>, xml: &mut XmlWriter) {
+fn write_version(name: &str, info: &ObjectInfo, shown: &Shown<'_>, xml: &mut XmlWriter) {
     xml.element("Version", |xml| {
         xml.text("Key", name).text("VersionId", info.version.to_string());
         xml.value("IsLatest", info.noncurrent_since_ms.is_none());
-        write_object(info, Some(owners), xml);
+        write_object(info, shown, xml);
     });
 }
 

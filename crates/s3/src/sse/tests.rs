@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::*;
 use crate::checksum::RequestedChecksums;
 use crate::headers::headers;
-use crate::metadata::parse_storage_class;
+use crate::storage_class::parse_storage_class;
 
 /// KEY-A and KEY-B, base64, with their MD5s.
 const KEY_A: (&str, &str) = ("pO3upElrwuEXSoFwCfnZPdSsmt/xWeFa0N9KgDijwVs=", "DWygnHRtgiJ77HCm+1rvHw==");

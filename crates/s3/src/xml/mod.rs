@@ -3,6 +3,7 @@
 mod access;
 mod documents;
 mod logging;
+mod object;
 mod object_lock;
 mod read;
 mod versioning;
@@ -14,6 +15,7 @@ pub use documents::{
     ServerSideEncryptionConfiguration, parse_complete_multipart_upload,
 };
 pub use logging::{LoggingEnabled, parse_bucket_logging_status, write_bucket_logging_status};
+pub use object::{KmsKeyArn, RestoreRequest, RestoreTier, parse_abac_status, parse_object_encryption};
 pub use object_lock::{
     parse_legal_hold_document, parse_object_lock_configuration, parse_retention, write_legal_hold,
     write_object_lock_configuration, write_retention,
