@@ -4,6 +4,7 @@
 //! encode to CBOR as the store keeps them: a field is never renumbered, and a new one is optional
 //! (`docs/spec/records.md`). There is no IO and no clock here.
 
+mod cors;
 mod notification;
 mod object_lock;
 mod request_payment;
@@ -12,6 +13,7 @@ mod versioning;
 
 use minicbor::{Decode, Encode};
 
+pub use cors::{CorsConfiguration, CorsMatch, CorsMethod, CorsRule, CrossOriginRequest, MAX_CORS_RULES};
 pub use notification::{
     DestinationKind, MAX_NOTIFICATION_RULES, NotificationConfiguration, NotificationConflict, NotificationEvent,
     NotificationRule,
@@ -36,6 +38,9 @@ pub struct BucketSettings {
     /// Tags, never none of them; `None`: it has none.
     #[n(2)]
     pub tags: Option<Vec<Tag>>,
+    /// CORS; `None`: no page of another origin may do anything.
+    #[n(4)]
+    pub cors: Option<CorsConfiguration>,
     /// Which events go where; `None`: none go anywhere.
     #[n(6)]
     pub notification: Option<NotificationConfiguration>,

@@ -16,6 +16,7 @@ pub mod body;
 pub mod checksum;
 pub mod conditional;
 pub mod copy_source;
+pub mod cors;
 pub mod error;
 pub mod etag;
 pub mod headers;

@@ -105,28 +105,6 @@ impl S3Error {
         Self::new(StatusCode::BAD_REQUEST, "InvalidBucketOwnerAWSAccountID", message)
     }
 
-    /// CORS preflight of a bucket without CORS rules.
-    #[must_use]
-    pub fn cors_not_enabled(method: &str) -> Self {
-        let message = "CORSResponse: CORS is not enabled for this bucket.";
-        Self::new(StatusCode::FORBIDDEN, "AccessForbidden", message)
-            .with("Method", method)
-            .with("ResourceType", "BUCKET")
-    }
-
-    /// OPTIONS that is no CORS preflight.
-    #[must_use]
-    pub fn cors_origin_missing() -> Self {
-        let message = "Insufficient information. Origin request header needed.";
-        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
-    }
-
-    /// CORS preflight for what no request can be.
-    #[must_use]
-    pub fn cors_method_invalid(method: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BadRequest", format!("Invalid Access-Control-Request-Method: {method}"))
-    }
-
     /// The policy of a form is none.
     #[must_use]
     pub fn invalid_policy_document(message: &str) -> Self {

@@ -6,6 +6,7 @@
 
 mod absent;
 mod access;
+mod cors;
 mod encryption;
 mod general;
 mod integrity;

@@ -15,6 +15,7 @@ mod complete;
 mod configurations;
 mod configure;
 mod copy;
+mod cors;
 mod delete;
 mod get;
 mod listing;
@@ -45,11 +46,14 @@ use bytes::Bytes;
 use coffer_crypto::{Key32, ct_eq};
 use coffer_store::{Bucket, ETagMatch, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectOwnership, Store, WriteConditions};
 
+use http::HeaderMap;
+
 use self::store_error::Subject;
 use crate::auth::Identities;
 use crate::authorize::Authorizer;
 use crate::checksum::{AdditionalChecksum, RequestedChecksums, trailing_checksum};
 use crate::conditional::WriteCondition;
+use crate::cors::Crossing;
 use crate::error::S3Error;
 use crate::etag::ETagCondition;
 use crate::request::S3Request;
@@ -142,7 +146,7 @@ impl S3Operations {
 impl Operations for S3Operations {
     async fn call(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         if request.route.operation == Operation::PreflightObject {
-            return Err(preflight::refusal(request));
+            return self.preflight(request).await;
         }
         self.admit(request).await?;
         refuse_version(request)?;
@@ -150,6 +154,10 @@ impl Operations for S3Operations {
             Err(error) => Err(self.unless_hidden(request, error).await),
             answer => answer,
         }
+    }
+
+    async fn tell_origin(&self, bucket: &str, crossing: &Crossing) -> HeaderMap {
+        self.cross_origin_headers(bucket, crossing).await
     }
 }
 
@@ -164,6 +172,9 @@ impl S3Operations {
             Operation::PutBucketVersioning => self.put_bucket_versioning(request).await,
             Operation::GetBucketVersioning => self.get_bucket_versioning(request).await,
             Operation::DeleteBucket => self.delete_bucket(request).await,
+            Operation::PutBucketCors => self.put_bucket_cors(request).await,
+            Operation::GetBucketCors => self.get_bucket_cors(request),
+            Operation::DeleteBucketCors => self.delete_bucket_cors(request).await,
             Operation::PutBucketEncryption => self.put_bucket_encryption(request).await,
             Operation::GetBucketEncryption => self.get_bucket_encryption(request).await,
             Operation::DeleteBucketEncryption => self.delete_bucket_encryption(request).await,

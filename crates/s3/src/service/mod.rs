@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use crate::auth::{Authenticated, Authenticator, Identities, Principal};
 use crate::body::{BoxError, Framing, RequestBody, Source};
+use crate::cors::Crossing;
 use crate::error::S3Error;
 use crate::headers::Headers;
 use crate::log::{RequestRecord, Requester, Signature};
@@ -39,6 +40,9 @@ pub trait Operations: Send + Sync {
     /// # Errors
     /// S3's own.
     async fn call(&self, request: &mut S3Request) -> Result<S3Response, S3Error>;
+
+    /// What every answer to a request on `bucket` tells the browser of a page of another origin.
+    async fn tell_origin(&self, bucket: &str, crossing: &Crossing) -> HeaderMap;
 }
 
 /// The settings of the service.
@@ -126,6 +130,28 @@ impl<O: Operations> S3Service<O> {
         record.note_operation(route.operation);
         record.note_names(route.bucket.as_deref(), route.key.as_deref());
         record.note_request_headers(headers.as_map());
+        let told = self.tell_origin(&route, &headers, &method).await;
+        let routed = Routed { method, uri, headers, as_they_came, query, route, host };
+        with_headers(self.answer_to(routed, source, record).await, told)
+    }
+
+    /// What the answer tells the browser of a page of another origin, even if it is an error. A preflight is answered by
+    /// its own operation.
+    async fn tell_origin(&self, route: &Route, headers: &Headers, method: &Method) -> HeaderMap {
+        let crossing = Crossing::of(headers, method.as_str()).filter(|_| route.operation != Operation::PreflightObject);
+        match (&route.bucket, crossing) {
+            (Some(bucket), Some(crossing)) => self.operations.tell_origin(bucket, &crossing).await,
+            _ => HeaderMap::new(),
+        }
+    }
+
+    async fn answer_to(
+        &self,
+        routed: Routed,
+        source: Source,
+        record: &Arc<RequestRecord>,
+    ) -> Result<S3Response, S3Error> {
+        let Routed { method, uri, headers, as_they_came, query, route, host } = routed;
         let now_ms = self.clock.now_ms();
         let signed =
             SignedParts { method: &method, uri: &uri, headers: as_they_came.as_ref().unwrap_or(headers.as_map()) };
@@ -205,6 +231,31 @@ impl<O: Operations> S3Service<O> {
             body: file,
             ..request
         })
+    }
+}
+
+/// A request of which it is known what it is about.
+struct Routed {
+    method: Method,
+    uri: Uri,
+    headers: Headers,
+    /// The headers as they came, if others joined them.
+    as_they_came: Option<HeaderMap>,
+    query: Query,
+    route: Route,
+    host: String,
+}
+
+/// Adds headers to an answer, whatever it is.
+fn with_headers(outcome: Result<S3Response, S3Error>, headers: HeaderMap) -> Result<S3Response, S3Error> {
+    match outcome {
+        Ok(mut response) => {
+            response.headers.extend(headers);
+            Ok(response)
+        }
+        Err(error) => {
+            Err(headers.iter().fold(error, |error, (name, value)| error.with_header(name.clone(), value.clone())))
+        }
     }
 }
 

@@ -40,6 +40,10 @@ impl Operations for &Fake {
         self.0.lock().unwrap().push(call);
         Ok(S3Response::new(StatusCode::OK))
     }
+
+    async fn tell_origin(&self, bucket: &str, _: &Crossing) -> HeaderMap {
+        HeaderMap::from_iter([(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_str(bucket).unwrap())])
+    }
 }
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -175,6 +179,27 @@ async fn a_form_becomes_an_object() {
         .unwrap();
     assert_eq!(handle(&fake, request, PLAIN).await.0.status(), 200);
     assert_eq!(calls(&fake), ["PostObject photos a anonymous text"]);
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_told_of_whatever_is_answered() {
+    let fake = Fake::default();
+    let told = async |mut request: Request<Full<Bytes>>, origin: Option<&'static str>| {
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", HeaderValue::from_static(origin));
+        }
+        let (answer, _) = handle(&fake, request, PLAIN).await;
+        (answer.status().as_u16(), answer.headers().get("access-control-allow-origin").cloned())
+    };
+    let photos = Some(HeaderValue::from_static("photos"));
+    let origin = Some("https://a.example");
+    assert_eq!(told(signed("PUT", "/photos/k", &[], ""), origin).await, (200, photos.clone()));
+    assert_eq!(told(signed("GET", "/photos/k", &[], ""), origin).await, (404, photos.clone()));
+    let mut wrong = signed("PUT", "/photos/k", &[], "");
+    wrong.headers_mut().insert("x-amz-date", HeaderValue::from_static("20130524T000001Z"));
+    assert_eq!(told(wrong, origin).await, (403, photos));
+    assert_eq!(told(signed("PUT", "/photos/k", &[], ""), None).await, (200, None));
+    assert_eq!(told(signed("GET", "/", &[], ""), origin).await, (200, None));
 }
 
 #[tokio::test]

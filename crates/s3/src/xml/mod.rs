@@ -1,6 +1,7 @@
 //! XML as S3 writes it, and a strict reader of what clients send.
 
 mod access;
+mod cors;
 mod documents;
 mod logging;
 mod object;
@@ -10,6 +11,7 @@ mod versioning;
 mod write;
 
 pub use access::{AccessControlPolicy, parse_ownership_controls, parse_public_access_block, write_acl};
+pub use cors::{parse_cors_configuration, write_cors_configuration};
 pub use documents::{
     BlockedEncryption, CompletedPart, CreateBucketConfiguration, DefaultEncryption, Delete, ObjectIdentifier,
     ServerSideEncryptionConfiguration, parse_complete_multipart_upload,
