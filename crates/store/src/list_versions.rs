@@ -259,15 +259,8 @@ impl Source {
 }
 
 impl Cursor {
-    /// Never goes back, nor out of its range.
+    /// Goes on from `start`, and never back.
     fn go_on_from(&mut self, start: Bound<Vec<u8>>) {
-        let is_later = match (&start, &self.range.start) {
-            (Bound::Included(new) | Bound::Excluded(new), Bound::Included(old) | Bound::Excluded(old)) => new >= old,
-            _ => true,
-        };
-        if !is_later {
-            return;
-        }
         let passed = |row: &[u8]| match &start {
             Bound::Included(first) => row < &first[..],
             Bound::Excluded(last) => row <= &last[..],
@@ -276,8 +269,13 @@ impl Cursor {
         while self.ahead.front().is_some_and(|(_, entry)| passed(&entry.key)) {
             self.ahead.pop_front();
         }
-        // What is read ahead goes on where it ends.
-        if self.ahead.is_empty() && !self.ended {
+        // The range starts after what was read ahead.
+        let is_later = match (&start, &self.range.start) {
+            (Bound::Excluded(new), Bound::Included(old)) => new >= old,
+            (Bound::Included(new) | Bound::Excluded(new), Bound::Included(old) | Bound::Excluded(old)) => new > old,
+            _ => false,
+        };
+        if is_later {
             self.range.start = start;
         }
     }
