@@ -1,5 +1,7 @@
 //! Versions: many random changes against a model that keeps a plain list, and the cases that need an eye of their own.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,9 @@ struct Known {
     version: VersionId,
     data: Option<Vec<u8>>,
 }
+
+/// A name, and of a version its ID, whether it is a delete marker, and whether it is the latest.
+type Listed = (String, Option<(VersionId, bool, bool)>);
 
 /// The versions of each key, the latest first.
 type Model = BTreeMap<&'static str, Vec<Known>>;
@@ -47,7 +52,7 @@ async fn read(world: &World, name: &str, version: Option<VersionId>) -> Result<V
 }
 
 /// Lists everything, page by page.
-async fn listed(world: &World, list: &ListVersions) -> Vec<(String, Option<(VersionId, bool, bool)>)> {
+async fn listed(world: &World, list: &ListVersions) -> Vec<Listed> {
     let mut list = list.clone();
     let mut all = Vec::new();
     loop {
@@ -70,7 +75,7 @@ async fn listed(world: &World, list: &ListVersions) -> Vec<(String, Option<(Vers
     }
 }
 
-fn expected(model: &Model, prefix: &str, delimiter: Option<&str>) -> Vec<(String, Option<(VersionId, bool, bool)>)> {
+fn expected(model: &Model, prefix: &str, delimiter: Option<&str>) -> Vec<Listed> {
     let mut all: Vec<(String, Option<_>)> = Vec::new();
     for (name, versions) in model.iter().filter(|(name, _)| name.starts_with(prefix)) {
         let rolled =
