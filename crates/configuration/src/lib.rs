@@ -5,6 +5,7 @@
 //! (`docs/spec/records.md`). There is no IO and no clock here.
 
 mod cors;
+mod lifecycle;
 mod notification;
 mod object_lock;
 mod request_payment;
@@ -14,6 +15,11 @@ mod versioning;
 use minicbor::{Decode, Encode};
 
 pub use cors::{CorsConfiguration, CorsMatch, CorsMethod, CorsRule, CrossOriginRequest, MAX_CORS_RULES};
+pub use lifecycle::{
+    CurrentVersion, DAY_MS, Due, Expiration, FilterForm, LifecycleAction, LifecycleConfiguration, LifecycleFilter,
+    LifecycleRule, NoncurrentVersion, NoncurrentVersionExpiration, NoncurrentVersionTransition, Transition,
+    TransitionDefaultMinimumObjectSize, TransitionStorageClass, When,
+};
 pub use notification::{
     DestinationKind, MAX_NOTIFICATION_RULES, NotificationConfiguration, NotificationConflict, NotificationEvent,
     NotificationRule,
@@ -38,6 +44,9 @@ pub struct BucketSettings {
     /// Tags, never none of them; `None`: it has none.
     #[n(2)]
     pub tags: Option<Vec<Tag>>,
+    /// Lifecycle rules; `None`: none.
+    #[n(3)]
+    pub lifecycle: Option<LifecycleConfiguration>,
     /// CORS; `None`: no page of another origin may do anything.
     #[n(4)]
     pub cors: Option<CorsConfiguration>,
