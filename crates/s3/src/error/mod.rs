@@ -10,6 +10,7 @@ mod cors;
 mod encryption;
 mod general;
 mod integrity;
+mod lifecycle;
 mod logging;
 mod object_encryption;
 mod object_lock;

@@ -18,6 +18,7 @@ mod copy;
 mod cors;
 mod delete;
 mod get;
+mod lifecycle;
 mod listing;
 mod logging;
 mod object_encryption;
@@ -178,6 +179,9 @@ impl S3Operations {
             Operation::PutBucketEncryption => self.put_bucket_encryption(request).await,
             Operation::GetBucketEncryption => self.get_bucket_encryption(request).await,
             Operation::DeleteBucketEncryption => self.delete_bucket_encryption(request).await,
+            Operation::PutBucketLifecycleConfiguration => self.put_bucket_lifecycle(request).await,
+            Operation::GetBucketLifecycleConfiguration => self.get_bucket_lifecycle(request).await,
+            Operation::DeleteBucketLifecycle => self.delete_bucket_lifecycle(request).await,
             Operation::PutBucketLogging => self.put_bucket_logging(request).await,
             Operation::GetBucketLogging => self.get_bucket_logging(request).await,
             Operation::PutObjectLockConfiguration => self.put_object_lock_configuration(request).await,

@@ -22,7 +22,6 @@ impl S3Operations {
                     xml.text("Payer", "BucketOwner");
                 })))
             }
-            Operation::GetBucketLifecycleConfiguration => Err(S3Error::no_such_lifecycle_configuration(bucket)),
             Operation::GetBucketReplication => Err(S3Error::replication_configuration_not_found(bucket)),
             Operation::GetBucketTagging => Err(S3Error::no_such_tag_set(bucket)),
             Operation::GetBucketWebsite => Err(S3Error::no_such_website_configuration(bucket)),

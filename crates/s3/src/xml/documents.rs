@@ -253,7 +253,7 @@ fn parse_blocked(xml: &mut XmlReader<'_>) -> Result<BlockedEncryption, S3Error> 
     blocked.ok_or_else(S3Error::malformed_xml)
 }
 
-fn parse_bool(xml: &mut XmlReader<'_>) -> Result<bool, S3Error> {
+pub(super) fn parse_bool(xml: &mut XmlReader<'_>) -> Result<bool, S3Error> {
     match xml.text()?.trim() {
         "true" => Ok(true),
         "false" => Ok(false),

@@ -3,6 +3,7 @@
 mod access;
 mod cors;
 mod documents;
+mod lifecycle;
 mod logging;
 mod object;
 mod object_lock;
@@ -16,6 +17,7 @@ pub use documents::{
     BlockedEncryption, CompletedPart, CreateBucketConfiguration, DefaultEncryption, Delete, ObjectIdentifier,
     ServerSideEncryptionConfiguration, parse_complete_multipart_upload,
 };
+pub use lifecycle::{parse_lifecycle_configuration, write_lifecycle_configuration};
 pub use logging::{LoggingEnabled, parse_bucket_logging_status, write_bucket_logging_status};
 pub use object::{KmsKeyArn, RestoreRequest, RestoreTier, parse_abac_status, parse_object_encryption};
 pub use object_lock::{
