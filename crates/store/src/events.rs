@@ -66,6 +66,8 @@ pub enum ObjectChange {
     AclSet,
     /// Its retention or legal hold was set.
     LockSet,
+    /// A lifecycle rule changed its storage class.
+    Transitioned,
 }
 
 /// One thing that happened.

@@ -277,6 +277,7 @@ fn event_name(change: ObjectChange, by: ChangedBy) -> Option<NotificationEvent> 
         (ObjectChange::Tagged, _) => Event::ObjectTaggingPut,
         (ObjectChange::Untagged, _) => Event::ObjectTaggingDelete,
         (ObjectChange::AclSet, _) => Event::ObjectAclPut,
+        (ObjectChange::Transitioned, _) => Event::LifecycleTransition,
         (ObjectChange::LockSet, _) => return None,
     })
 }

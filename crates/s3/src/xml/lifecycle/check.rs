@@ -180,8 +180,11 @@ fn check_overlaps(rules: &[LifecycleRule]) -> Result<(), S3Error> {
     Ok(())
 }
 
+/// The name of an action, and whether a rule has it.
+type Action = (&'static str, fn(&LifecycleRule) -> bool);
+
 /// What a rule can do, by S3's names.
-const ACTIONS: [(&str, fn(&LifecycleRule) -> bool); 5] = [
+const ACTIONS: [Action; 5] = [
     ("Expiration", |rule| rule.expiration.is_some()),
     ("Transition", |rule| !rule.transitions.is_empty()),
     ("NoncurrentVersionExpiration", |rule| rule.noncurrent_version_expiration.is_some()),
