@@ -313,7 +313,7 @@ def test_key_of_1025_bytes_is_refused(client, bucket):
 @pytest.mark.parametrize("method, query", [
     ("PUT", {"inventory": ""}), ("PUT", {"tagging": ""}), ("PUT", {"requestPayment": ""}),
     ("PUT", {"versioning": ""}), ("PUT", {"lifecycle": ""}), ("PUT", {"replication": ""}),
-    ("PUT", {"website": ""}), ("PUT", {"notification": ""}), ("PUT", {"object-lock": ""}),
+    ("PUT", {"notification": ""}), ("PUT", {"object-lock": ""}),
 ], ids=lambda value: value if isinstance(value, str) else next(iter(value)))
 def test_document_of_something_else_is_never_a_success(client, bucket, method, query):
     body = b"<X/>" if method == "PUT" else b""

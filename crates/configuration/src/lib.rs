@@ -11,6 +11,7 @@ mod object_lock;
 mod request_payment;
 mod tags;
 mod versioning;
+mod website;
 
 use minicbor::{Decode, Encode};
 
@@ -30,6 +31,10 @@ pub use object_lock::{
 pub use request_payment::Payer;
 pub use tags::{InvalidTag, Tag};
 pub use versioning::VersioningStatus;
+pub use website::{
+    MAX_ROUTING_RULES, Protocol, Redirect, RedirectAllRequestsTo, RedirectTo, RoutingCondition, RoutingRule, Site,
+    WebsiteConfiguration,
+};
 
 /// Everything a bucket is configured to do beyond encryption and access.
 #[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
@@ -50,6 +55,9 @@ pub struct BucketSettings {
     /// CORS; `None`: no page of another origin may do anything.
     #[n(4)]
     pub cors: Option<CorsConfiguration>,
+    /// Its website; `None`: it is none.
+    #[n(5)]
+    pub website: Option<WebsiteConfiguration>,
     /// Which events go where; `None`: none go anywhere.
     #[n(6)]
     pub notification: Option<NotificationConfiguration>,

@@ -17,6 +17,7 @@ mod object_lock;
 mod ownership;
 mod unset;
 mod versioning;
+mod website;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -38,6 +38,7 @@ mod unset;
 mod uploads;
 mod version;
 mod versioning;
+mod website;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -176,6 +177,9 @@ impl S3Operations {
             Operation::PutBucketCors => self.put_bucket_cors(request).await,
             Operation::GetBucketCors => self.get_bucket_cors(request),
             Operation::DeleteBucketCors => self.delete_bucket_cors(request).await,
+            Operation::PutBucketWebsite => self.put_bucket_website(request).await,
+            Operation::GetBucketWebsite => self.get_bucket_website(request),
+            Operation::DeleteBucketWebsite => self.delete_bucket_website(request).await,
             Operation::PutBucketEncryption => self.put_bucket_encryption(request).await,
             Operation::GetBucketEncryption => self.get_bucket_encryption(request).await,
             Operation::DeleteBucketEncryption => self.delete_bucket_encryption(request).await,

@@ -24,7 +24,6 @@ impl S3Operations {
             }
             Operation::GetBucketReplication => Err(S3Error::replication_configuration_not_found(bucket)),
             Operation::GetBucketTagging => Err(S3Error::no_such_tag_set(bucket)),
-            Operation::GetBucketWebsite => Err(S3Error::no_such_website_configuration(bucket)),
             Operation::ListTagsForResource => self.list_tags_for_resource(request, &request.bucket()?),
             _ => Err(S3Error::not_implemented()),
         }

@@ -9,6 +9,7 @@ mod object;
 mod object_lock;
 mod read;
 mod versioning;
+mod website;
 mod write;
 
 pub use access::{AccessControlPolicy, parse_ownership_controls, parse_public_access_block, write_acl};
@@ -26,6 +27,7 @@ pub use object_lock::{
 };
 pub use read::XmlReader;
 pub use versioning::parse_versioning_configuration;
+pub use website::{parse_website_configuration, write_website_configuration};
 pub use write::{XmlWriter, document, document_with_text};
 
 /// The namespace of S3's documents.
