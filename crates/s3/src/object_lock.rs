@@ -5,6 +5,7 @@ use coffer_store::Bucket;
 
 use crate::error::{LOCK_LEGAL_HOLD, LOCK_MODE, LOCK_RETAIN_UNTIL, S3Error};
 use crate::headers::Headers;
+use crate::request::S3Request;
 use crate::time::parse_timestamp;
 
 /// What a write asks to be kept, at `now_ms`, whether or not the bucket can keep it.
@@ -66,12 +67,28 @@ pub fn legal_hold_name(on: bool) -> &'static str {
     if on { "ON" } else { "OFF" }
 }
 
-/// Refuses a lock in a bucket that has no Object Lock.
+/// What a document that changes the lock of a version asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockDocument {
+    /// Another retention, or none.
+    Retention(Option<Retention>),
+    /// A legal hold, on or off.
+    LegalHold(bool),
+}
+
+/// What a write asks to be kept, of a bucket that can keep it.
 ///
 /// # Errors
-/// `InvalidRequest`.
-pub fn check_lock(lock: ObjectLock, bucket: &Bucket) -> Result<ObjectLock, S3Error> {
-    if lock != ObjectLock::default() && bucket.object_lock().is_none() {
+/// As [`parse_lock`]; `InvalidArgument` for who is nobody in particular, `InvalidRequest` where there is no Object Lock.
+pub(crate) fn requested_lock(request: &S3Request, bucket: &Bucket) -> Result<ObjectLock, S3Error> {
+    let lock = parse_lock(&request.headers, request.now_ms)?;
+    if lock == ObjectLock::default() {
+        return Ok(lock);
+    }
+    if request.principal.is_anonymous() {
+        return Err(S3Error::anonymous_object_lock());
+    }
+    if bucket.object_lock().is_none() {
         return Err(S3Error::write_without_object_lock());
     }
     Ok(lock)

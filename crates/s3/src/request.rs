@@ -12,6 +12,7 @@ use crate::copy_source::CopySource;
 use crate::error::S3Error;
 use crate::headers::Headers;
 use crate::log::RequestRecord;
+use crate::object_lock::LockDocument;
 use crate::post::FormAnswer;
 use crate::query::Query;
 use crate::route::{MAX_KEY_LEN, Route};
@@ -79,6 +80,8 @@ pub(crate) struct Admitted {
     pub(crate) bucket: Option<Bucket>,
     /// The source of a copy, and its bucket.
     pub(crate) source: Option<(CopySource, Bucket)>,
+    /// What the body of PutObjectRetention or PutObjectLegalHold asks for.
+    pub(crate) lock_document: Option<Result<LockDocument, S3Error>>,
 }
 
 /// What a form says that no header could.

@@ -59,6 +59,8 @@ pub struct UploadInfo {
     pub mode: EncryptionMode,
     /// Whose the object will be, and its access control list.
     pub access: ObjectAccess,
+    /// What was asked to keep the object from being removed.
+    pub lock: ObjectLock,
 }
 
 /// A part of an upload in progress.
@@ -385,6 +387,7 @@ impl UploadRecord {
             composite: self.composite,
             mode: self.seal.mode()?,
             access: self.access.as_ref().map_or_else(|| Ok(ObjectAccess::default()), ObjectAccessRecord::access)?,
+            lock: self.lock.unwrap_or_default(),
         })
     }
 

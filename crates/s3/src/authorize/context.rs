@@ -6,10 +6,12 @@ use http::header::{REFERER, USER_AGENT};
 
 use crate::auth::SignaturePlace;
 use crate::copy_source::CopySource;
+use crate::error::LOCK_RETAIN_UNTIL;
+use crate::object_lock::{LockDocument, legal_hold_name, remaining_days};
 use crate::query::Query;
 use crate::request::S3Request;
 use crate::route::Operation;
-use crate::time::iso8601;
+use crate::time::{iso8601, parse_timestamp};
 
 /// The condition keys of a request that do not depend on what it is about.
 ///
@@ -30,7 +32,10 @@ pub(super) fn of_request(request: &S3Request, region: &str, encryption: Option<S
     context.set_if("aws:UserAgent", text(headers, USER_AGENT.as_str()));
     context.set_if("s3:TlsVersion", request.connection.tls.and_then(|tls| tls.version.strip_prefix("TLSv")));
     for (key, header) in HEADER_KEYS {
-        context.set_if(key, text(headers, header));
+        // A header beside a document that says what is to be kept says nothing.
+        if request.admitted.lock_document.is_none() || !key.starts_with("s3:object-lock-") {
+            context.set_if(key, text(headers, header));
+        }
     }
     context.set_if(ENCRYPTION, encryption);
     set_signature(&mut context, request);
@@ -39,6 +44,7 @@ pub(super) fn of_request(request: &S3Request, region: &str, encryption: Option<S
         context.set("s3:x-amz-copy-source", format!("{}/{}", source.bucket, source.key));
     }
     set_tags(&mut context, text(headers, "x-amz-tagging").as_deref());
+    set_lock(&mut context, request);
     if is_listing(request.route.operation) {
         for name in ["prefix", "delimiter", "max-keys"] {
             context.set_if(&format!("s3:{name}"), request.query.get(name));
@@ -72,6 +78,25 @@ fn set_tags(context: &mut Context, tagging: Option<&str>) {
         context.set(&format!("s3:RequestObjectTag/{key}"), value);
     }
     context.set_all("s3:RequestObjectTagKeys", keys);
+}
+
+/// What the request asks to be kept: of a document what it says, of headers how long.
+fn set_lock(context: &mut Context, request: &S3Request) {
+    let until_ms = match &request.admitted.lock_document {
+        Some(Ok(LockDocument::LegalHold(on))) => {
+            context.set("s3:object-lock-legal-hold", legal_hold_name(*on));
+            None
+        }
+        Some(Ok(LockDocument::Retention(retention))) => retention.map(|retention| {
+            context.set("s3:object-lock-mode", retention.mode.name());
+            context.set("s3:object-lock-retain-until-date", iso8601(retention.until_ms));
+            retention.until_ms
+        }),
+        Some(Err(_)) => None,
+        None => text(request.headers.as_map(), LOCK_RETAIN_UNTIL).as_deref().and_then(parse_timestamp),
+    };
+    let days = until_ms.map(|until_ms| remaining_days(until_ms, request.now_ms).to_string());
+    context.set_if("s3:object-lock-remaining-retention-days", days);
 }
 
 fn is_listing(operation: Operation) -> bool {

@@ -100,6 +100,20 @@ impl Authorizer {
         Err(refusal(case.caller, &owner, action, Some(&target.arn()), denial))
     }
 
+    /// Whether the caller may do something that is left out if not.
+    ///
+    /// # Errors
+    /// What the store fails with.
+    pub(crate) async fn may(
+        &self,
+        request: &S3Request,
+        action: &'static str,
+        target: Target<'_>,
+    ) -> Result<bool, S3Error> {
+        let case = Case::new(self, request, action, target).await?;
+        Ok(case.decide().await?.0.is_allow())
+    }
+
     /// As [`Authorizer::check`], for reading an object. One that is not there has nothing that could grant anything, so
     /// who may list the bucket, and is not denied, learns that it is not there.
     ///

@@ -29,6 +29,7 @@ impl S3Operations {
             Needs::Bucket(_) | Needs::Object(..) | Needs::EachObject => {}
         }
         let bucket = self.find_bucket(request.bucket_name()).await?;
+        self.read_lock_document(request).await;
         self.check_target(request, &bucket).await.map_err(|error| with_region(request, &bucket, error))?;
         self.check_owner(&request.headers, owner::OF_BUCKET, &bucket)?;
         if matches!(request.route.operation, Operation::CopyObject | Operation::UploadPartCopy) {

@@ -1,11 +1,10 @@
 //! CopyObject.
 
-use coffer_configuration::ObjectLock;
 use coffer_store::{Bucket, ChangedBy, CopyObject, ObjectKey, ObjectReader, ObjectVersion};
 use http::StatusCode;
 
 use super::get::{ascii, write_encryption};
-use super::put::{applied, customer_key, refuse_object_lock};
+use super::put::{applied, customer_key};
 use super::store_error::{KeyRole, Subject};
 use super::tagging::parse_tagging_header;
 use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, version, write_conditions};
@@ -18,6 +17,7 @@ use crate::etag::quoted;
 use crate::headers::Headers;
 use crate::log::FurtherObject;
 use crate::metadata::Metadata;
+use crate::object_lock::requested_lock;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::route::Operation;
@@ -35,7 +35,7 @@ impl S3Operations {
         self.check_sse_c_blocked(request, &bucket, "s3:CopyObject")?;
         let storage_class = parse_storage_class(&request.headers)?;
         let access = self.access_of_new_object(request, &bucket, "s3:CopyObject").await?;
-        refuse_object_lock(&request.headers)?;
+        let lock = requested_lock(request, &bucket)?;
         let conditions = ReadConditions::of_copy_source(&request.headers)?;
         let condition = WriteCondition::of_put(&request.headers)?;
         let (source_key, encryption) = sse::for_copy(&request.headers)?;
@@ -71,7 +71,7 @@ impl S3Operations {
             algorithm,
             access,
             conditions: write_conditions(condition),
-            lock: ObjectLock::default(),
+            lock,
             origin: request.origin(ChangedBy::Copy),
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };

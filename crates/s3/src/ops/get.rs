@@ -71,7 +71,9 @@ impl S3Operations {
             Some(bytes) => ResponseBody::Full(bytes),
             None => streamed(stream, range.end - range.start),
         };
-        Ok(answer(&bucket, &read, &info, sums.as_ref(), partial.then_some(range), body))
+        let mut response = answer(&bucket, &read, &info, sums.as_ref(), partial.then_some(range), body);
+        self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
+        Ok(response)
     }
 
     pub(super) async fn head_object(&self, request: &S3Request) -> Result<S3Response, S3Error> {
@@ -86,7 +88,9 @@ impl S3Operations {
             read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
             let range = requested_range(&request.headers, info.size)?;
             let sums = sums.filter(|_| range.is_none());
-            return Ok(head_answer(&bucket, &read, &info, sums.as_ref(), range));
+            let mut response = head_answer(&bucket, &read, &info, sums.as_ref(), range);
+            self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
+            return Ok(response);
         }
         let found = self.store.get_object(&bucket, target, customer_key.as_deref()).await;
         let reader = found.map_err(|error| subject.error(error))?;
@@ -94,7 +98,9 @@ impl S3Operations {
         read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
         let (range, _) = wanted_range(&read, request, &reader)?;
         let sums = part_sums(&read, &reader).map_err(|error| subject.error(error))?;
-        Ok(head_answer(&bucket, &read, &info, sums.as_ref(), Some(range)))
+        let mut response = head_answer(&bucket, &read, &info, sums.as_ref(), Some(range));
+        self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
+        Ok(response)
     }
 }
 

@@ -23,6 +23,7 @@ mod listing;
 mod logging;
 mod object_encryption;
 mod object_lock;
+mod object_retention;
 mod owner;
 mod ownership;
 mod parts;
@@ -190,6 +191,9 @@ impl S3Operations {
             Operation::GetBucketLogging => self.get_bucket_logging(request).await,
             Operation::PutObjectLockConfiguration => self.put_object_lock_configuration(request).await,
             Operation::GetObjectLockConfiguration => self.get_object_lock_configuration(request).await,
+            Operation::PutObjectRetention | Operation::PutObjectLegalHold => self.put_object_lock(request).await,
+            Operation::GetObjectRetention => self.get_object_retention(request).await,
+            Operation::GetObjectLegalHold => self.get_object_legal_hold(request).await,
             Operation::PutBucketPolicy => self.put_bucket_policy(request).await,
             Operation::GetBucketPolicy => self.get_bucket_policy(request).await,
             Operation::DeleteBucketPolicy => self.delete_bucket_policy(request).await,

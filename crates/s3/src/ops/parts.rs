@@ -13,6 +13,7 @@ use crate::checksum::RequestedChecksums;
 use crate::conditional::ReadConditions;
 use crate::error::S3Error;
 use crate::etag::quoted;
+use crate::object_lock::is_kept;
 use crate::range::{copied_range, parse_copy_source_range};
 use crate::request::S3Request;
 use crate::response::S3Response;
@@ -35,6 +36,9 @@ impl S3Operations {
         let requested = RequestedChecksums::parse(&request.headers)?;
         let customer_key = sse::for_part(&request.headers)?;
         let upload = self.upload(request, &bucket, &key, customer_key.as_ref()).await?;
+        if is_kept(&upload.lock, &bucket) && !requested.covers_body() {
+            return Err(S3Error::locked_part_without_digest());
+        }
         check_algorithm(&upload, &requested)?;
         let usable = customer_key.usable();
         let put = UploadPart {

@@ -1,6 +1,5 @@
 //! PutObject.
 
-use coffer_configuration::ObjectLock;
 use coffer_store::{Bucket, ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
@@ -15,8 +14,10 @@ use crate::error::S3Error;
 use crate::etag::quoted;
 use crate::headers::Headers;
 use crate::metadata::Metadata;
+use crate::object_lock::{is_kept, requested_lock};
 use crate::request::S3Request;
 use crate::response::S3Response;
+use crate::route::Operation;
 use crate::sse::{self, CustomerKey, RequestEncryption};
 use crate::storage_class::parse_storage_class;
 
@@ -41,7 +42,13 @@ impl S3Operations {
         let access = self.access_of_new_object(request, &bucket, "s3:PutObject").await?;
         check_len(request.body.announced_len())?;
         let stored_headers = StoredHeaders::parse(&request.headers)?;
+        let lock = requested_lock(request, &bucket)?;
         let requested = RequestedChecksums::parse(&request.headers)?;
+        // The form of a browser is signed as it is, and has no digest of a file that its user chooses.
+        let is_form = request.route.operation == Operation::PostObject;
+        if is_kept(&lock, &bucket) && !requested.covers_body() && !is_form {
+            return Err(S3Error::locked_object_without_digest());
+        }
         let condition = WriteCondition::of_put(&request.headers)?;
         let encryption = sse::for_write(&request.headers)?;
         let put = PutObject {
@@ -52,8 +59,8 @@ impl S3Operations {
             access,
             wanted: wanted(&requested),
             conditions: write_conditions(condition),
-            lock: ObjectLock::default(),
-            origin: request.origin(if request.form.is_some() { ChangedBy::Post } else { ChangedBy::Put }),
+            lock,
+            origin: request.origin(if is_form { ChangedBy::Post } else { ChangedBy::Put }),
         };
         let mut body = ObjectBody { body: &mut request.body, requested: &requested };
         let stored = self.store.put_object(&bucket, &key, put, &mut body).await;
@@ -81,7 +88,6 @@ impl StoredHeaders {
     /// Reads them, and refuses what S3 refuses and what is not there yet.
     pub(super) fn parse(headers: &Headers) -> Result<Self, S3Error> {
         let storage_class = parse_storage_class(headers)?.unwrap_or("STANDARD").to_owned();
-        refuse_object_lock(headers)?;
         refuse_append(headers)?;
         Ok(Self {
             metadata: Metadata::parse(headers)?.fields().to_vec(),
@@ -89,14 +95,6 @@ impl StoredHeaders {
             tags: parse_tagging_header(headers)?,
         })
     }
-}
-
-/// No bucket has Object Lock yet.
-pub(super) fn refuse_object_lock(headers: &Headers) -> Result<(), S3Error> {
-    if headers.contains_prefix("x-amz-object-lock-") {
-        return Err(S3Error::invalid_request("Bucket is missing Object Lock Configuration"));
-    }
-    Ok(())
 }
 
 /// An append that went unheard would replace the object by what was to be added to it.

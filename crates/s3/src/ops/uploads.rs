@@ -1,6 +1,5 @@
 //! CreateMultipartUpload, AbortMultipartUpload, ListParts, ListMultipartUploads.
 
-use coffer_configuration::ObjectLock;
 use coffer_store::{CreateUpload, InstanceId, ListUploads, UploadEntry, UploadInfo};
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -13,6 +12,7 @@ use super::{CustomerKeyOption as _, S3Operations, algorithms};
 use crate::checksum::{ChecksumType, parse_upload_checksum};
 use crate::error::S3Error;
 use crate::etag::quoted;
+use crate::object_lock::requested_lock;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::sse;
@@ -35,7 +35,7 @@ impl S3Operations {
             access,
             algorithm: checksum.map(|(algorithm, _)| algorithms::stored(algorithm)),
             composite: checksum.is_some_and(|(_, checksum_type)| checksum_type == ChecksumType::Composite),
-            lock: ObjectLock::default(),
+            lock: requested_lock(request, &bucket)?,
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
         let created = self.store.create_upload(&bucket, &key, create).await;

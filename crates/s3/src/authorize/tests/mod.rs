@@ -5,6 +5,7 @@ mod costs;
 mod encryption;
 mod keys;
 mod lists;
+mod locks;
 mod owners;
 
 use std::collections::BTreeMap;
