@@ -73,11 +73,12 @@ impl Store {
         if let Some(prefix) = list.after.as_deref().filter(|after| rolled.common_prefix(after) == Some(after)) {
             range.start = KeyRange::prefix(&row(prefix.as_bytes())).end_as_start();
         }
+        // The first row after a common prefix mostly starts the next one; more rows are only read where keys follow.
+        let mut ahead = if rolled.delimiter.is_some() { 1 } else { usize::MAX };
         loop {
             let left = list.max_keys - page.entries.len();
-            // One more than the page holds tells whether there is more; a roll-up may need only the first few rows.
-            let batch =
-                if rolled.delimiter.is_some() { left.saturating_add(1).min(64) } else { left.saturating_add(1) };
+            // One more than the page holds tells whether there is more.
+            let batch = left.saturating_add(1).min(ahead);
             let rows = self.0.engine.scan(range.clone(), batch, Direction::Forward).await?;
             let whole_batch = rows.len() == batch;
             let mut seek = None;
@@ -97,8 +98,14 @@ impl Store {
                 page.entries.push(ListEntry::Object(name.to_owned(), Box::new(record.info(Vec::new())?)));
             }
             range.start = match (seek, rows.last()) {
-                (Some(start), _) => start,
-                (None, Some(last)) if whole_batch => Bound::Excluded(last.key.to_vec()),
+                (Some(start), _) => {
+                    ahead = 1;
+                    start
+                }
+                (None, Some(last)) if whole_batch => {
+                    ahead = ahead.saturating_mul(4);
+                    Bound::Excluded(last.key.to_vec())
+                }
                 _ => return Ok(page),
             };
         }

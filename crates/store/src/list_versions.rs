@@ -82,8 +82,11 @@ impl Store {
             return Ok(page);
         }
         let rolled = Rollup { prefix: &list.prefix, delimiter: list.delimiter.as_deref().filter(|d| !d.is_empty()) };
-        let batch = if rolled.delimiter.is_some() { 64 } else { list.max_keys.saturating_add(1).min(1000) };
-        let mut merge = Merge::new(self, bucket, &list.prefix, batch);
+        let most = list.max_keys.saturating_add(1).min(1000);
+        let mut merge = Merge::new(self, bucket, &list.prefix, most);
+        if rolled.delimiter.is_some() {
+            merge.read_little();
+        }
         if let Some(marker) = list.key_marker.as_deref() {
             if rolled.common_prefix(marker) == Some(marker) {
                 merge.skip_prefix(marker);
@@ -99,6 +102,7 @@ impl Store {
             }
             if let Some(common) = rolled.common_prefix(&name) {
                 merge.skip_prefix(common);
+                merge.read_little();
                 page.entries.push(VersionEntry::CommonPrefix(common.to_owned()));
                 continue;
             }
@@ -179,6 +183,8 @@ struct Cursor {
     source: Source,
     range: KeyRange,
     ahead: VecDeque<(String, Entry)>,
+    /// Rows to read next.
+    batch: usize,
     ended: bool,
 }
 
@@ -186,19 +192,26 @@ struct Cursor {
 struct Merge<'a> {
     store: &'a Store,
     bucket: &'a Bucket,
-    batch: usize,
+    /// Rows to read ahead from a table at the most.
+    most: usize,
     cursors: [Cursor; 3],
 }
 
 impl<'a> Merge<'a> {
-    fn new(store: &'a Store, bucket: &'a Bucket, prefix: &str, batch: usize) -> Self {
+    fn new(store: &'a Store, bucket: &'a Bucket, prefix: &str, most: usize) -> Self {
         let cursors = [Source::Object, Source::Marker, Source::Older].map(|source| Cursor {
             source,
             range: KeyRange::prefix(&source.with_prefix(bucket, prefix)),
             ahead: VecDeque::new(),
+            batch: most,
             ended: false,
         });
-        Self { store, bucket, batch, cursors }
+        Self { store, bucket, most, cursors }
+    }
+
+    /// Reads one row and then more and more: what follows mostly starts a common prefix.
+    fn read_little(&mut self) {
+        self.cursors.iter_mut().for_each(|cursor| cursor.batch = 1);
     }
 
     /// Goes on after everything that starts with `prefix`.
@@ -225,7 +238,7 @@ impl<'a> Merge<'a> {
 
     async fn next(&mut self) -> Result<Option<(String, Row)>, StoreError> {
         for cursor in &mut self.cursors {
-            cursor.fill(self.store, self.bucket, self.batch).await?;
+            cursor.fill(self.store, self.bucket, self.most).await?;
         }
         let first = self
             .cursors
@@ -280,7 +293,7 @@ impl Cursor {
         }
     }
 
-    async fn fill(&mut self, store: &Store, bucket: &Bucket, batch: usize) -> Result<(), StoreError> {
+    async fn fill(&mut self, store: &Store, bucket: &Bucket, most: usize) -> Result<(), StoreError> {
         if self.ended || !self.ahead.is_empty() {
             return Ok(());
         }
@@ -293,8 +306,9 @@ impl Cursor {
             self.ended = true;
             return Ok(());
         }
-        let rows = store.0.engine.scan(self.range.clone(), batch, Direction::Forward).await?;
-        self.ended = rows.len() < batch;
+        let rows = store.0.engine.scan(self.range.clone(), self.batch, Direction::Forward).await?;
+        self.ended = rows.len() < self.batch;
+        self.batch = self.batch.saturating_mul(4).min(most);
         if let Some(last) = rows.last() {
             self.range.start = Bound::Excluded(last.key.to_vec());
         }
