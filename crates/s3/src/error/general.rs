@@ -56,6 +56,13 @@ impl S3Error {
             .with("BucketName", bucket)
     }
 
+    /// Only an empty bucket can be deleted, and one with versioning has more than a listing of objects shows.
+    #[must_use]
+    pub fn bucket_with_versions_not_empty(bucket: &str) -> Self {
+        let message = "The bucket you tried to delete is not empty. You must delete all versions in the bucket.";
+        Self::new(StatusCode::CONFLICT, "BucketNotEmpty", message).with("BucketName", bucket)
+    }
+
     /// The name cannot be a bucket's.
     #[must_use]
     pub fn invalid_bucket_name(bucket: &str) -> Self {

@@ -23,6 +23,14 @@ impl S3Error {
         )
     }
 
+    /// A retention or a legal hold keeps the object as it is.
+    #[must_use]
+    pub fn encryption_update_of_locked_object() -> Self {
+        let message = "The encryption type for the specified object can't be updated because that object is protected \
+                       by S3 Object Lock.";
+        Self::new(StatusCode::FORBIDDEN, "AccessDenied", message)
+    }
+
     /// An object cannot be put under a customer key or two layers of encryption later.
     #[must_use]
     pub fn encryption_update_to_unsupported_type() -> Self {

@@ -60,6 +60,7 @@ impl S3Operations {
             }
         }));
         response.headers.insert(header::LAST_MODIFIED, ascii(&http_date(info.last_modified_ms)));
+        version::write_version(&bucket, info.version, &mut response.headers);
         Ok(response)
     }
 }

@@ -148,7 +148,12 @@ impl S3Operations {
     pub(super) async fn delete_bucket(&self, request: &S3Request) -> Result<S3Response, S3Error> {
         let bucket = request.bucket()?;
         let subject = Subject { bucket: request.bucket_name(), ..Subject::default() };
-        self.store.delete_bucket(bucket.name()).await.map_err(|error| subject.error(error))?;
+        self.store.delete_bucket(bucket.name()).await.map_err(|error| match error {
+            StoreError::BucketNotEmpty if bucket.versioning().is_some() => {
+                S3Error::bucket_with_versions_not_empty(request.bucket_name())
+            }
+            error => subject.error(error),
+        })?;
         Ok(S3Response::new(StatusCode::NO_CONTENT))
     }
 }

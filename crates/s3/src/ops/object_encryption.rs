@@ -23,6 +23,9 @@ impl S3Operations {
         if info.mode == coffer_store::EncryptionMode::SseC {
             return Err(S3Error::encryption_update_of_customer_key());
         }
+        if !info.lock.permits_removal(request.now_ms, false) {
+            return Err(S3Error::encryption_update_of_locked_object());
+        }
         if kms_key.account() != self.authorizer.owner(&bucket) {
             return Err(S3Error::encryption_update_by_foreign_key());
         }
