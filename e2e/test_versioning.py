@@ -365,11 +365,11 @@ def test_versions_of_others_are_not_there(client, new_bucket, versioned):
     assert client.get(versioned, "neighbour").status == client.get(other, "object").status == 200
 
 
-@pytest.mark.parametrize("id", ["NULL", "Null", " null", "x", "..", "0" * 32 + "0", "%00", "a" * 5000, "ümlaut", "AAAA=", "null\n"])
+@pytest.mark.parametrize("id", ["NULL", "Null", " null", "x", "..", "0" * 32 + "0", "%00", "a" * 5000, "ümlaut", "AAAA="])
 def test_what_is_no_version_id_is_refused(client, versioned, id):
     put_version(client, versioned, "object", b"body")
     for method, query in ("GET", {}), ("DELETE", {}), ("GET", {"acl": ""}):
-        expect_error(client.request(method, versioned, "object", query=query | {"versionId": id}), *INVALID_VERSION, ArgumentValue=None if id == "null\n" else id)
+        expect_error(client.request(method, versioned, "object", query=query | {"versionId": id}), *INVALID_VERSION, ArgumentValue=id)
     assert client.get(versioned, "object").body == b"body"
 
 

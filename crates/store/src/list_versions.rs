@@ -13,7 +13,7 @@ use crate::object::ObjectInfo;
 use crate::records::{MarkerRecord, ObjectRecord};
 use crate::store::Store;
 use crate::tables::{self, Table};
-use crate::versions::{Content, DeleteMarkerInfo, open_noncurrent};
+use crate::versions::{Content, DeleteMarkerInfo, Found, open_noncurrent};
 
 /// Which versions of a bucket to list.
 #[derive(Clone, Default)]
@@ -92,7 +92,7 @@ impl Store {
                 merge.skip_prefix(marker);
             } else {
                 let after = self.after_marker(bucket, marker, list.version_id_marker).await?;
-                merge.skip_to(marker, after);
+                merge.skip_to(marker, &after);
             }
         }
         while let Some((name, row)) = merge.next().await? {
@@ -111,33 +111,45 @@ impl Store {
         Ok(page)
     }
 
-    /// Where in the version table the versions of `key` after `marker` start; `None` if there are none.
-    async fn after_marker(
-        &self,
-        bucket: &Bucket,
-        key: &str,
-        marker: Option<VersionId>,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let after = match marker {
-            None => return Ok(None),
-            // It may have been the latest: that one is before all rows of the table.
-            Some(VersionId::Made { order, instance }) => tables::version(bucket.id(), key.as_bytes(), order, instance),
-            Some(VersionId::Null) => {
-                let Ok(key) = ObjectKey::new(key) else { return Ok(None) };
-                match self.null_version(bucket, &key).await? {
-                    Some((row, _)) => row,
-                    None => match self.current_version(bucket, &key).await? {
-                        Some(found) if found.content.version() == VersionId::Null => {
-                            tables::versions_of(bucket.id(), key.as_bytes())
-                        }
-                        // It is gone since it was listed, and nothing tells what came after it.
-                        _ => return Ok(None),
-                    },
-                }
+    /// Where the versions of `key` after `marker` start.
+    ///
+    /// What the marker names may be gone, and the current version may be one that came after it: clients delete what a
+    /// page lists before they ask for the next.
+    async fn after_marker(&self, bucket: &Bucket, key: &str, marker: Option<VersionId>) -> Result<After, StoreError> {
+        let (Some(marker), Ok(object_key)) = (marker, ObjectKey::new(key)) else { return Ok(After::AllVersions) };
+        let current = self.current_version(bucket, &object_key).await?;
+        match marker {
+            VersionId::Made { order, instance } => {
+                let row = tables::version(bucket.id(), key.as_bytes(), order, instance);
+                let row_of = |found: &Found| {
+                    tables::version(bucket.id(), key.as_bytes(), found.content.order(), found.content.instance())
+                };
+                let current_is_later = current.is_some_and(|current| row_of(&current) > row);
+                Ok(if current_is_later { After::Nothing } else { After::Row(row) })
             }
-        };
-        Ok(Some(after))
+            VersionId::Null if current.is_some_and(|current| current.content.version() == VersionId::Null) => {
+                Ok(After::Current)
+            }
+            VersionId::Null => match self.null_version(bucket, &object_key).await? {
+                Some((row, _)) => Ok(After::Row(row)),
+                // Nothing tells any more where it stood. To list what was listed before is better than to pass over
+                // what was not.
+                None => Ok(After::Nothing),
+            },
+        }
     }
+}
+
+/// Where a listing goes on among the versions of the key that it ended with.
+enum After {
+    /// At its current version: none of those that are left was listed.
+    Nothing,
+    /// After its current version.
+    Current,
+    /// After this row of its older versions.
+    Row(Vec<u8>),
+    /// After all of its versions.
+    AllVersions,
 }
 
 fn entry(bucket: &Bucket, name: String, row: Row) -> Result<VersionEntry, StoreError> {
@@ -222,15 +234,17 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// Goes on after the current version of `key`, and after the row `after` of its older versions, or all of them.
-    fn skip_to(&mut self, key: &str, after: Option<Vec<u8>>) {
+    /// Goes on among the versions of `key`.
+    fn skip_to(&mut self, key: &str, after: &After) {
         for cursor in &mut self.cursors {
-            let start = match (cursor.source, &after) {
-                (Source::Older, Some(row)) => Bound::Excluded(row.clone()),
-                (Source::Older, None) => {
-                    KeyRange::prefix(&tables::versions_of(self.bucket.id(), key.as_bytes())).end_as_start()
-                }
-                (source, _) => Bound::Excluded(source.with_prefix(self.bucket, key)),
+            let current = cursor.source.with_prefix(self.bucket, key);
+            let older = tables::versions_of(self.bucket.id(), key.as_bytes());
+            let start = match (cursor.source, after) {
+                (Source::Older, After::Nothing | After::Current) => Bound::Included(older),
+                (Source::Older, After::Row(row)) => Bound::Excluded(row.clone()),
+                (Source::Older, After::AllVersions) => KeyRange::prefix(&older).end_as_start(),
+                (_, After::Nothing) => Bound::Included(current),
+                (_, After::Current | After::Row(_) | After::AllVersions) => Bound::Excluded(current),
             };
             cursor.go_on_from(start);
         }
