@@ -118,7 +118,7 @@ def test_who_may_not_ask_for_tags_is_told_so_in_the_words_that_the_provider_know
     gone(client_of("s3", server, credentials).get_bucket_tagging, "NoSuchTagSet", Bucket=terraform_bucket)
     arn = f"arn:aws:s3:::{terraform_bucket}"
     assert error_code(s3control.list_tags_for_resource, AccountId="111122223333", ResourceArn=arn) == "AccessDenied"
-    assert error_code(s3control.list_tags_for_resource, AccountId=ACCOUNT, ResourceArn=arn + "-none") == "NoSuchBucket"
+    assert error_code(s3control.list_tags_for_resource, AccountId=ACCOUNT, ResourceArn=arn + "-none") == "NoSuchResource"
 
 
 def test_the_region_of_a_bucket_is_told_to_a_request_without_credentials(client, terraform_bucket):

@@ -34,5 +34,6 @@ pub mod route;
 pub mod service;
 pub mod sse;
 pub mod storage_class;
+pub mod tags;
 pub mod time;
 pub mod xml;

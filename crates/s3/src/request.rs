@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use coffer_store::{Bucket, ChangedBy, InvalidObjectKey, ObjectKey, Origin};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -82,6 +83,10 @@ pub(crate) struct Admitted {
     pub(crate) source: Option<(CopySource, Bucket)>,
     /// What the body of PutObjectRetention or PutObjectLegalHold asks for.
     pub(crate) lock_document: Option<Result<LockDocument, S3Error>>,
+    /// The body, if it had a part in the question: not verified yet.
+    pub(crate) document: Option<Bytes>,
+    /// Whether whoever asks pays for it.
+    pub(crate) is_charged: bool,
 }
 
 /// What a form says that no header could.

@@ -225,9 +225,8 @@ impl<'a> Case<'a> {
         if let Some(if_match) = self.target.if_match {
             context.set("s3:if-match", if_match);
         }
-        for (name, value) in object.into_iter().flat_map(|object| &object.tags) {
-            context.set(&format!("{EXISTING_TAG}{name}"), value);
-        }
+        let tags = object.into_iter().flat_map(|object| &object.tags);
+        context::set_each(&mut context, EXISTING_TAG, tags.map(|(key, value)| (key.as_str(), value.as_str())));
         Ok(context)
     }
 

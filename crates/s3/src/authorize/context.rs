@@ -1,6 +1,7 @@
 //! What a request says about itself, under the names of the condition keys.
 
 use coffer_access::Context;
+use coffer_configuration::Tag;
 use http::HeaderMap;
 use http::header::{REFERER, USER_AGENT};
 
@@ -8,10 +9,11 @@ use crate::auth::SignaturePlace;
 use crate::copy_source::CopySource;
 use crate::error::LOCK_RETAIN_UNTIL;
 use crate::object_lock::{LockDocument, legal_hold_name, remaining_days};
-use crate::query::Query;
 use crate::request::S3Request;
-use crate::route::Operation;
+use crate::route::{Operation, TAG_KEYS};
+use crate::tags::{TAGGING, read_tagging};
 use crate::time::{iso8601, parse_timestamp};
+use crate::xml::{parse_tag_resource, parse_tagging};
 
 /// The condition keys of a request that do not depend on what it is about.
 ///
@@ -43,7 +45,7 @@ pub(super) fn of_request(request: &S3Request, region: &str, encryption: Option<S
     if let Ok(source) = CopySource::parse(&request.headers) {
         context.set("s3:x-amz-copy-source", format!("{}/{}", source.bucket, source.key));
     }
-    set_tags(&mut context, text(headers, "x-amz-tagging").as_deref());
+    set_tags(&mut context, request);
     set_lock(&mut context, request);
     if is_listing(request.route.operation) {
         for name in ["prefix", "delimiter", "max-keys"] {
@@ -67,17 +69,66 @@ fn set_signature(context: &mut Context, request: &S3Request) {
     }
 }
 
-/// Tags that the request gives to an object. What cannot be read is no tag, and is refused later.
-fn set_tags(context: &mut Context, tagging: Option<&str>) {
-    let Some(Ok(tags)) = tagging.map(Query::parse) else { return };
-    let keys: Vec<String> = tags.iter().map(|(key, _)| key.to_owned()).collect();
-    if keys.is_empty() {
-        return;
+/// Tags that the request gives to an object or a bucket, or takes from it.
+fn set_tags(context: &mut Context, request: &S3Request) {
+    match request.route.operation {
+        Operation::TagResource => {
+            let document = request.admitted.document.as_deref();
+            set_resource_tags(context, &document.and_then(|body| parse_tag_resource(body).ok()).unwrap_or_default());
+        }
+        Operation::UntagResource => {
+            let keys = request.query.iter().filter(|(name, _)| *name == TAG_KEYS).map(|(_, key)| key.to_owned());
+            set_keys(context, "aws:TagKeys", keys.collect());
+        }
+        _ => {
+            let tags = object_tags(request);
+            set_each(context, "s3:RequestObjectTag/", tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())));
+            set_keys(context, "s3:RequestObjectTagKeys", tags.into_iter().map(|tag| tag.key).collect());
+        }
     }
-    for (key, value) in tags.iter() {
-        context.set(&format!("s3:RequestObjectTag/{key}"), value);
+}
+
+/// Tags that an object is to have. What cannot be read is no tag, and is refused later; what the operation does not heed
+/// does not count.
+fn object_tags(request: &S3Request) -> Vec<Tag> {
+    let form = request.form.as_ref().and_then(|form| form.tagging.as_deref());
+    let is_heeded = match request.route.operation {
+        Operation::CopyObject => {
+            text(request.headers.as_map(), "x-amz-tagging-directive").as_deref() == Some("REPLACE")
+        }
+        Operation::PutObject | Operation::PostObject | Operation::CreateMultipartUpload => true,
+        _ => false,
+    };
+    let header = text(request.headers.as_map(), TAGGING).filter(|_| is_heeded);
+    let tags = match (form, header) {
+        (Some(document), _) => parse_tagging(document.as_bytes()).ok(),
+        (None, header) => header.and_then(|header| read_tagging(&header)),
+    };
+    tags.unwrap_or_default()
+}
+
+/// Sets the keys of tags that a bucket is to have.
+pub(super) fn set_resource_tags(context: &mut Context, tags: &[Tag]) {
+    set_each(context, "aws:RequestTag/", tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())));
+    set_keys(context, "aws:TagKeys", tags.iter().map(|tag| tag.key.clone()).collect());
+}
+
+/// Sets a condition key for each tag. The names of condition keys have no case: one that stands for several tags has the
+/// values of all of them.
+pub(super) fn set_each<'a>(context: &mut Context, prefix: &str, tags: impl Iterator<Item = (&'a str, &'a str)>) {
+    for (key, value) in tags {
+        let name = format!("{prefix}{key}");
+        let mut values = context.get(&name).map(<[String]>::to_vec).unwrap_or_default();
+        values.push(value.to_owned());
+        context.set_all(&name, values);
     }
-    context.set_all("s3:RequestObjectTagKeys", keys);
+}
+
+/// Sets the condition key of the keys of tags; without any it is absent.
+fn set_keys(context: &mut Context, name: &str, keys: Vec<String>) {
+    if !keys.is_empty() {
+        context.set_all(name, keys);
+    }
 }
 
 /// What the request asks to be kept: of a document what it says, of headers how long.

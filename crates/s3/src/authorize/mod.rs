@@ -13,6 +13,7 @@ mod policies;
 use std::sync::Arc;
 
 use coffer_access::{AclGrant, Caller, Context, Decision, Denial, Question, evaluate};
+use coffer_configuration::Tag;
 use coffer_store::{Bucket, PublicAccessBlock, Store, StoreError};
 
 use crate::auth::Identities;
@@ -146,15 +147,22 @@ impl Authorizer {
         self.check_own(&request.principal, action, "*", None, &context)
     }
 
-    /// Refuses an action on a bucket that is not there yet, to be made in `location`.
+    /// Refuses an action on a bucket that is not there yet, to be made in `location` with `tags`.
     ///
     /// # Errors
     /// `AccessDenied`.
-    pub(crate) fn check_new_bucket(&self, request: &S3Request, location: Option<&str>) -> Result<(), S3Error> {
+    pub(crate) fn check_new_bucket(
+        &self,
+        request: &S3Request,
+        location: Option<&str>,
+        tags: &[Tag],
+    ) -> Result<(), S3Error> {
         let arn = bucket_arn(request.bucket_name());
         let mut context = context::of_request(request, &self.region, None);
         context.set_if("s3:LocationConstraint", location);
-        for action in std::iter::once("s3:CreateBucket").chain(further(request)) {
+        context::set_resource_tags(&mut context, tags);
+        let tagging = (!tags.is_empty()).then_some("s3:TagResource");
+        for action in std::iter::once("s3:CreateBucket").chain(further(request)).chain(tagging) {
             self.check_own(&request.principal, action, &arn, Some(&arn), &context)?;
         }
         Ok(())

@@ -243,16 +243,6 @@ impl S3Error {
         Self::new(StatusCode::BAD_REQUEST, "InvalidLocationConstraint", message).with("LocationConstraint", location)
     }
 
-    /// Tags break the rules that the message names.
-    #[must_use]
-    pub fn invalid_tag(message: &'static str, key: Option<&str>) -> Self {
-        let error = Self::new(StatusCode::BAD_REQUEST, "InvalidTag", message);
-        match key {
-            Some(key) => error.with("TagKey", key),
-            None => error,
-        }
-    }
-
     /// CP-SELF: a copy onto itself that would change nothing.
     #[must_use]
     pub fn copy_to_itself() -> Self {

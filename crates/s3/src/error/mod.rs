@@ -15,6 +15,7 @@ mod logging;
 mod object_encryption;
 mod object_lock;
 mod ownership;
+mod tagging;
 mod unset;
 mod versioning;
 mod website;

@@ -18,12 +18,6 @@ impl S3Error {
         Self::new(StatusCode::BAD_REQUEST, "InvalidBucketAclWithObjectOwnership", message)
     }
 
-    /// More tags than an object may have.
-    #[must_use]
-    pub fn too_many_tags() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "BadRequest", "Object tags cannot be greater than 10")
-    }
-
     /// A source that CopyObject or UploadPartCopy does not take whole.
     #[must_use]
     pub fn copy_source_too_large(max: u64) -> Self {

@@ -4,7 +4,7 @@ use coffer_store::{Bucket, BucketName};
 use http::HeaderValue;
 
 use super::store_error::Subject;
-use super::{S3Operations, owner};
+use super::{S3Operations, bucket_tagging, owner};
 use crate::auth::BUCKET_REGION;
 use crate::authorize::{Needs, Target, further, needs};
 use crate::copy_source::CopySource;
@@ -28,13 +28,27 @@ impl S3Operations {
             Needs::NewBucket => return Ok(()),
             Needs::Bucket(_) | Needs::Object(..) | Needs::EachObject => {}
         }
-        let bucket = self.find_bucket(request.bucket_name()).await?;
+        let operation = request.route.operation;
+        let bucket = match self.find_bucket(request.bucket_name()).await {
+            Err(error) if error.code() == "NoSuchBucket" && operation.is_of_control_api() => {
+                return Err(S3Error::no_such_resource());
+            }
+            found => found?,
+        };
         self.read_lock_document(request).await;
+        if operation == Operation::TagResource {
+            self.authorizer.check_any(request, &bucket)?;
+            request.admitted.document = Some(request.body.read_all(bucket_tagging::MAX_DOCUMENT_LEN).await?);
+        }
         self.check_target(request, &bucket).await.map_err(|error| with_region(request, &bucket, error))?;
         self.check_owner(&request.headers, owner::OF_BUCKET, &bucket)?;
-        if matches!(request.route.operation, Operation::CopyObject | Operation::UploadPartCopy) {
-            request.admitted.source = Some(self.admit_source(request, &bucket).await?);
+        let mut is_charged = self.charges_requester(request, &bucket)?;
+        if matches!(operation, Operation::CopyObject | Operation::UploadPartCopy) {
+            let (source, source_bucket) = self.admit_source(request, &bucket).await?;
+            is_charged |= self.charges_requester(request, &source_bucket)?;
+            request.admitted.source = Some((source, source_bucket));
         }
+        request.admitted.is_charged = is_charged;
         request.admitted.bucket = Some(bucket);
         Ok(())
     }

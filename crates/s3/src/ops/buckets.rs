@@ -14,6 +14,7 @@ use crate::error::S3Error;
 use crate::object_lock::asks_for_object_lock;
 use crate::request::S3Request;
 use crate::response::S3Response;
+use crate::tags::TagsOf;
 use crate::time::iso8601;
 use crate::xml::{self, CreateBucketConfiguration};
 
@@ -21,7 +22,7 @@ use crate::xml::{self, CreateBucketConfiguration};
 const FIRST_REGION: &str = "us-east-1";
 
 /// The most bytes of a CreateBucketConfiguration.
-const MAX_DOCUMENT_LEN: usize = 64 << 10;
+const MAX_DOCUMENT_LEN: usize = 256 << 10;
 
 impl S3Operations {
     pub(super) async fn list_buckets(&self, request: &S3Request) -> Result<S3Response, S3Error> {
@@ -96,16 +97,20 @@ impl S3Operations {
         let document = request.body.read_all(MAX_DOCUMENT_LEN).await?;
         let configuration = CreateBucketConfiguration::parse(&document);
         let location = configuration.as_ref().ok().and_then(|known| known.location_constraint.as_deref());
-        self.authorizer.check_new_bucket(request, location)?;
+        let tags = configuration.as_ref().ok().and_then(|known| known.tags.as_deref()).unwrap_or_default();
+        self.authorizer.check_new_bucket(request, location, tags)?;
         let owner = request.principal.account().ok_or_else(S3Error::access_denied)?.to_owned();
-        let settings = if asks_for_object_lock(&request.headers)? { locking() } else { BucketSettings::default() };
+        let mut settings = if asks_for_object_lock(&request.headers)? { locking() } else { BucketSettings::default() };
         let ownership = requested_ownership(&request.headers)?.unwrap_or(self.settings.new_bucket_object_ownership);
         let public_access_block = self.settings.new_bucket_block_public_access.then_some(PublicAccessBlock::ALL);
         let acl = self.acl_of_new_bucket(request, &owner, ownership, public_access_block.unwrap_or_default()).await?;
-        let location = configuration?.location_constraint;
+        let CreateBucketConfiguration { location_constraint: location, tags } = configuration?;
+        let tags = tags.unwrap_or_default();
+        TagsOf::NewBucket.check(&tags)?;
         if let Some(location) = location.filter(|location| *location != self.settings.region && !location.is_empty()) {
             return Err(S3Error::invalid_location_constraint(&location));
         }
+        settings.tags = Some(tags).filter(|tags| !tags.is_empty());
         let (region, owner_of_new) = (self.settings.region.clone(), owner.clone());
         let new = NewBucket { region, owner: owner_of_new, public_access_block, ownership, acl, settings };
         match self.store.create_bucket(&bucket, &new).await {

@@ -6,7 +6,6 @@ use http::StatusCode;
 use super::get::{ascii, write_encryption};
 use super::put::{applied, customer_key};
 use super::store_error::{KeyRole, Subject};
-use super::tagging::parse_tagging_header;
 use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, version, write_conditions};
 use crate::authorize::Target;
 use crate::checksum::parse_checksum_algorithm;
@@ -23,6 +22,7 @@ use crate::response::S3Response;
 use crate::route::Operation;
 use crate::sse::{self, RequestEncryption};
 use crate::storage_class::parse_storage_class;
+use crate::tags::{pairs, parse_tagging_header};
 use crate::time::iso8601;
 use crate::xml;
 
@@ -66,7 +66,7 @@ impl S3Operations {
         let copy = CopyObject {
             encryption: applied(&encryption),
             headers: if replace { Some(Metadata::parse(&request.headers)?.fields().to_vec()) } else { None },
-            tags: if replace_tags { Some(parse_tagging_header(&request.headers)?) } else { None },
+            tags: if replace_tags { Some(pairs(parse_tagging_header(&request.headers)?)) } else { None },
             storage_class: storage_class.unwrap_or("STANDARD").to_owned(),
             algorithm,
             access,

@@ -10,6 +10,7 @@ mod annotations;
 mod attributes;
 mod body;
 mod bucket_encryption;
+mod bucket_tagging;
 mod buckets;
 mod complete;
 mod configurations;
@@ -32,9 +33,9 @@ mod post;
 mod preflight;
 mod public_access_block;
 mod put;
+mod request_payment;
 mod restore;
 mod store_error;
-mod tagging;
 mod unset;
 mod uploads;
 mod version;
@@ -119,7 +120,10 @@ impl S3Operations {
     /// Reads a configuration document and verifies the digests that came with it.
     async fn verified_document(&self, request: &mut S3Request, limit: usize) -> Result<Bytes, S3Error> {
         let requested = RequestedChecksums::parse(&request.headers)?;
-        let document = request.body.read_all(limit).await?;
+        let document = match request.admitted.document.take() {
+            Some(document) => document,
+            None => request.body.read_all(limit).await?,
+        };
         let algorithm = requested.additional.as_ref().map(|additional| algorithms::stored(additional.algorithm()));
         let mut hasher = coffer_store::checksum::Hasher::new(requested.content_md5.is_some(), algorithm.as_slice());
         hasher.update(&document);
@@ -155,7 +159,12 @@ impl Operations for S3Operations {
         refuse_version(request)?;
         match self.operate(request).await {
             Err(error) => Err(self.unless_hidden(request, error).await),
-            answer => answer,
+            Ok(mut answer) => {
+                if request.admitted.is_charged {
+                    request_payment::write_charged(&mut answer);
+                }
+                Ok(answer)
+            }
         }
     }
 
@@ -194,6 +203,14 @@ impl S3Operations {
             Operation::PutObjectRetention | Operation::PutObjectLegalHold => self.put_object_lock(request).await,
             Operation::GetObjectRetention => self.get_object_retention(request).await,
             Operation::GetObjectLegalHold => self.get_object_legal_hold(request).await,
+            Operation::PutBucketTagging => self.put_bucket_tagging(request).await,
+            Operation::GetBucketTagging => self.get_bucket_tagging(request).await,
+            Operation::DeleteBucketTagging => self.delete_bucket_tagging(request).await,
+            Operation::TagResource => self.tag_resource(request).await,
+            Operation::UntagResource => self.untag_resource(request).await,
+            Operation::ListTagsForResource => self.list_tags_for_resource(request).await,
+            Operation::PutBucketRequestPayment => self.put_bucket_request_payment(request).await,
+            Operation::GetBucketRequestPayment => self.get_bucket_request_payment(request).await,
             Operation::PutBucketPolicy => self.put_bucket_policy(request).await,
             Operation::GetBucketPolicy => self.get_bucket_policy(request).await,
             Operation::DeleteBucketPolicy => self.delete_bucket_policy(request).await,

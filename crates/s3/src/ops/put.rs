@@ -1,12 +1,12 @@
 //! PutObject.
 
+use coffer_configuration::Tag;
 use coffer_store::{Bucket, ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
 use super::get::{ascii, write_encryption};
 use super::store_error::Subject;
-use super::tagging::parse_tagging_header;
 use super::{S3Operations, algorithms, version, write_conditions};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::WriteCondition;
@@ -20,22 +20,25 @@ use crate::response::S3Response;
 use crate::route::Operation;
 use crate::sse::{self, CustomerKey, RequestEncryption};
 use crate::storage_class::parse_storage_class;
+use crate::tags::{pairs, parse_tagging_header};
 
 impl S3Operations {
     pub(super) async fn put_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         if request.body.announced_len().is_none() {
             return Err(S3Error::missing_content_length());
         }
-        let (stored, encryption) = self.store_body(request).await?;
+        let (stored, encryption) = self.store_body(request, None).await?;
         let mut response = S3Response::new(StatusCode::OK);
         write_stored(&request.bucket()?, &stored, customer_key(&encryption), &mut response.headers);
         Ok(response)
     }
 
-    /// Stores the body of a PutObject, or the file of a PostObject, as its headers say.
+    /// Stores the body of a PutObject, or the file of a PostObject, as its headers say, with `tags` instead of theirs if
+    /// there are any.
     pub(super) async fn store_body(
         &self,
         request: &mut S3Request,
+        tags: Option<Vec<Tag>>,
     ) -> Result<(StoredObject, RequestEncryption), S3Error> {
         let (bucket, key) = (request.bucket()?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
@@ -51,11 +54,12 @@ impl S3Operations {
         }
         let condition = WriteCondition::of_put(&request.headers)?;
         let encryption = sse::for_write(&request.headers)?;
+        let is_form = request.route.operation == Operation::PostObject;
         let put = PutObject {
             encryption: applied(&encryption),
             headers: stored_headers.metadata,
             storage_class: stored_headers.storage_class,
-            tags: stored_headers.tags,
+            tags: tags.map_or(stored_headers.tags, pairs),
             access,
             wanted: wanted(&requested),
             conditions: write_conditions(condition),
@@ -92,7 +96,7 @@ impl StoredHeaders {
         Ok(Self {
             metadata: Metadata::parse(headers)?.fields().to_vec(),
             storage_class,
-            tags: parse_tagging_header(headers)?,
+            tags: pairs(parse_tagging_header(headers)?),
         })
     }
 }

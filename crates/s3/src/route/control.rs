@@ -6,6 +6,8 @@ use crate::query::decode;
 
 /// The header of the S3 Control API that names the account.
 pub const ACCOUNT_ID: &str = "x-amz-account-id";
+/// The parameter of UntagResource with the key of a tag; there may be several.
+pub const TAG_KEYS: &str = "tagKeys";
 const ACCOUNT_PUBLIC_ACCESS_BLOCK: &str = "/v20180820/configuration/publicAccessBlock";
 /// The ARN of what has the tags follows, percent-encoded.
 const TAGS: &str = "/v20180820/tags/";

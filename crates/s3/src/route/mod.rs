@@ -12,7 +12,7 @@ use control::control_route;
 use table::{BUCKET, OBJECT, Row};
 
 pub use bucket_name::may_be_a_bucket;
-pub use control::ACCOUNT_ID;
+pub use control::{ACCOUNT_ID, TAG_KEYS};
 pub use operation::Operation;
 
 /// Bytes of UTF-8 that an object key can have.

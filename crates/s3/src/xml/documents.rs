@@ -1,6 +1,9 @@
 //! The documents that clients send. Everything that is not as it should be is `MalformedXML`.
 
+use coffer_configuration::Tag;
+
 use super::read::XmlReader;
+use super::tagging::parse_tags;
 use crate::checksum::ChecksumAlgorithm;
 use crate::error::S3Error;
 
@@ -133,13 +136,15 @@ fn parse_object_identifier(xml: &mut XmlReader<'_>) -> Result<ObjectIdentifier, 
 pub struct CreateBucketConfiguration {
     /// The region the bucket is to be in.
     pub location_constraint: Option<String>,
+    /// Its tags, in the order given, whatever they are.
+    pub tags: Option<Vec<Tag>>,
 }
 
 impl CreateBucketConfiguration {
     /// Parses the body of CreateBucket, which may be empty.
     ///
     /// # Errors
-    /// `MalformedXML`; `NotImplemented` for tags and for what makes a directory bucket.
+    /// `MalformedXML`; `NotImplemented` for what makes a directory bucket.
     pub fn parse(body: &[u8]) -> Result<Self, S3Error> {
         let mut configuration = Self::default();
         if body.is_empty() {
@@ -149,7 +154,8 @@ impl CreateBucketConfiguration {
         while let Some(name) = xml.child()? {
             match name.as_str() {
                 "LocationConstraint" => once(&mut configuration.location_constraint, xml.text()?.trim().to_owned())?,
-                "Location" | "Bucket" | "Tags" => return Err(S3Error::not_implemented()),
+                "Tags" => once(&mut configuration.tags, parse_tags(&mut xml)?)?,
+                "Location" | "Bucket" => return Err(S3Error::not_implemented()),
                 _ => return Err(S3Error::malformed_xml()),
             }
         }
@@ -373,13 +379,22 @@ mod tests {
     }
 
     #[test]
+    fn create_bucket_reads_tags() {
+        let body = b"<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>1</Value></Tag></Tags>\
+                     </CreateBucketConfiguration>";
+        let tags = CreateBucketConfiguration::parse(body).unwrap().tags;
+        assert_eq!(tags, Some(vec![Tag::new("a", "1")]));
+    }
+
+    #[test]
     fn create_bucket_refuses_what_it_would_have_to_ignore() {
         let parse = |inner: &str| {
             let body = format!("<CreateBucketConfiguration>{inner}</CreateBucketConfiguration>");
             code(CreateBucketConfiguration::parse(body.as_bytes()))
         };
         assert_eq!(parse("<Bucket><Type>Directory</Type></Bucket>"), Some("NotImplemented"));
-        assert_eq!(parse("<Tags/>"), Some("NotImplemented"));
+        assert_eq!(parse("<Tags/><Tags/>"), Some("MalformedXML"));
+        assert_eq!(parse("<Tags><Tag><Key>a</Key></Tag></Tags>"), Some("MalformedXML"));
         assert_eq!(parse("<Colour>red</Colour>"), Some("MalformedXML"));
         assert_eq!(code(CreateBucketConfiguration::parse(b" ")), Some("MalformedXML"));
     }

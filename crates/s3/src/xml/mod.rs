@@ -8,6 +8,8 @@ mod logging;
 mod object;
 mod object_lock;
 mod read;
+mod request_payment;
+mod tagging;
 mod versioning;
 mod website;
 mod write;
@@ -26,6 +28,8 @@ pub use object_lock::{
     write_object_lock_configuration, write_retention,
 };
 pub use read::XmlReader;
+pub use request_payment::{parse_request_payment, write_request_payment};
+pub use tagging::{parse_tag_resource, parse_tagging, write_tagging, write_tags_of_resource};
 pub use versioning::parse_versioning_configuration;
 pub use website::{parse_website_configuration, write_website_configuration};
 pub use write::{XmlWriter, document, document_with_text};

@@ -140,10 +140,10 @@ impl Parser<'_> {
         }
         let (Some(key), Some(value)) = (key, value) else { return Err(S3Error::malformed_xml()) };
         if key.is_empty() || key.chars().count() > MAX_TAG_KEY_CHARS {
-            self.note(S3Error::invalid_tag("The TagKey you have provided is invalid", Some(&key)));
+            self.note(S3Error::invalid_tag("The TagKey you have provided is invalid").with("TagKey", &key));
         }
         if value.chars().count() > MAX_TAG_VALUE_CHARS {
-            self.note(S3Error::invalid_tag("The TagValue you have provided is invalid", Some(&key)));
+            self.note(S3Error::invalid_tag("The TagValue you have provided is invalid").with("TagKey", &key));
         }
         Ok((key, value))
     }
