@@ -60,7 +60,11 @@ impl Store {
             // A deletion that did not know of versioning must not remove for ever.
             bucket.check(&mut commit);
             let deleted = match (target.version, bucket.versioning()) {
-                (None, Some(status)) => self.mark_deleted(&mut commit, &bucket, target.key, status, delete).await?,
+                (None, Some(status)) => {
+                    let current = self.current_version(&bucket, target.key).await?;
+                    check_condition(current.as_ref(), delete.if_match.as_ref())?;
+                    self.mark_deleted(&mut commit, &bucket, target.key, current, status, delete).await?
+                }
                 (version, _) => {
                     let target = ObjectVersion { key: target.key, version };
                     match self.delete_version(&mut commit, &bucket, target, delete).await? {
@@ -79,17 +83,19 @@ impl Store {
         }
     }
 
-    /// Adds to `commit` that a delete marker becomes the current version.
-    async fn mark_deleted(
+    /// Adds to `commit` that a delete marker takes the place of the current version.
+    ///
+    /// # Errors
+    /// [`StoreError::ObjectLocked`] if a lock keeps the version `null` that it would replace.
+    pub(crate) async fn mark_deleted(
         &self,
         commit: &mut Commit,
         bucket: &Bucket,
         key: &ObjectKey,
+        current: Option<Found>,
         status: VersioningStatus,
         delete: &DeleteObject,
     ) -> Result<DeletedObject, StoreError> {
-        let current = self.current_version(bucket, key).await?;
-        check_condition(current.as_ref(), delete.if_match.as_ref())?;
         self.check_current(commit, bucket, key, current.as_ref());
         let now_ms = self.now_ms();
         let marker = MarkerRecord {
@@ -130,22 +136,39 @@ impl Store {
         let found = self.find_version(bucket, target).await?;
         check_condition(found.as_ref(), delete.if_match.as_ref())?;
         let Some(found) = found else { return Ok(None) };
+        self.remove_found(commit, bucket, target.key, &found, delete).await?;
+        let version = Some(found.content.version()).filter(|_| target.version.is_some());
+        Ok(Some(DeletedObject { version, delete_marker: found.object().is_none() }))
+    }
+
+    /// Adds to `commit` that a version is gone, if it is still as it was found.
+    ///
+    /// # Errors
+    /// [`StoreError::ObjectLocked`] if a lock keeps it.
+    pub(crate) async fn remove_found(
+        &self,
+        commit: &mut Commit,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        found: &Found,
+        delete: &DeleteObject,
+    ) -> Result<(), StoreError> {
         commit.check(found.row.clone(), Some(found.sealed.clone()));
-        let released = self.remove(commit, bucket, &found, delete.bypass_governance).await?;
+        let released = self.remove(commit, bucket, found, delete.bypass_governance).await?;
         self.queue_garbage(commit, &released);
         let version = found.content.version();
         if found.is_current() {
             if bucket.versioning().is_some() {
-                self.promote(commit, bucket, target.key).await?;
+                self.promote(commit, bucket, key).await?;
             }
         } else if version == VersionId::Null {
-            commit.delete(tables::null_version(bucket.id(), target.key));
+            commit.delete(tables::null_version(bucket.id(), key));
         }
         let record = found.object();
         let tags = record.map(tags_of).unwrap_or_default();
         let event = ObjectEvent {
             change: ObjectChange::Removed,
-            key: target.key,
+            key,
             version,
             order: found.content.order(),
             size: record.map_or(0, |record| record.size),
@@ -153,9 +176,7 @@ impl Store {
             tags: &tags,
             origin: &delete.origin,
         };
-        self.queue_event(commit, bucket, &event).await?;
-        let version = Some(version).filter(|_| target.version.is_some());
-        Ok(Some(DeletedObject { version, delete_marker: record.is_none() }))
+        self.queue_event(commit, bucket, &event).await
     }
 }
 

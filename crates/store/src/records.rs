@@ -11,6 +11,7 @@ use minicbor::{Decode, Encode};
 use crate::error::StoreError;
 
 mod access;
+mod jobs;
 mod logging;
 mod versions;
 
@@ -18,6 +19,7 @@ pub(crate) use access::{
     AccountRecord, GrantRecord, ObjectAccessRecord, OwnershipRecord, PolicyText, PublicAccessBlockRecord,
     grant_records, grants,
 };
+pub(crate) use jobs::{LifecycleJobRecord, LifecyclePosition};
 pub(crate) use logging::LoggingRecord;
 pub(crate) use versions::{MarkerRecord, NoncurrentRecord, NullVersionRecord};
 

@@ -26,6 +26,8 @@ pub(crate) enum Table {
     Identity,
     /// `K` + access key ID: access keys. System.
     AccessKey,
+    /// `L` + name: how far jobs are, and who has them. System.
+    Job,
     /// `M` + bucket id + object key: current delete markers.
     DeleteMarker,
     /// `N` + bucket id + object key: where the version `null` is while it is not the current one.
@@ -60,6 +62,7 @@ impl Table {
             Self::Garbage => b'G',
             Self::Identity => b'I',
             Self::AccessKey => b'K',
+            Self::Job => b'L',
             Self::DeleteMarker => b'M',
             Self::NullVersion => b'N',
             Self::Object => b'O',
@@ -84,6 +87,7 @@ impl Table {
             Self::Garbage => b"garbage",
             Self::Identity => b"identity",
             Self::AccessKey => b"access-key",
+            Self::Job => b"job",
             Self::DeleteMarker => b"delete-marker",
             Self::NullVersion => b"null-version",
             Self::Object => b"object",
@@ -123,6 +127,11 @@ pub(crate) fn bucket(name: &str) -> Vec<u8> {
 /// What S3 keeps of an account.
 pub(crate) fn account(account: &str) -> Vec<u8> {
     row(Table::Account, &[account.as_bytes()])
+}
+
+/// How far a job is, and who has it.
+pub(crate) fn job(name: &[u8]) -> Vec<u8> {
+    row(Table::Job, &[name])
 }
 
 /// Every row of one of the tables of a bucket.

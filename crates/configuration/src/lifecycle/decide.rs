@@ -151,6 +151,18 @@ impl LifecycleConfiguration {
         })
     }
 
+    /// What every key that a rule is for starts with.
+    #[must_use]
+    pub fn common_prefix(&self) -> &str {
+        let mut prefixes = self.enabled().map(|rule| rule.filter.prefix.as_deref().unwrap_or_default());
+        let first = prefixes.next().unwrap_or_default();
+        prefixes.fold(first, |common, prefix| {
+            let same = common.char_indices().zip(prefix.chars()).find(|((_, one), other)| one != other);
+            let len = same.map_or(common.len().min(prefix.len()), |((at, _), _)| at);
+            &common[..len]
+        })
+    }
+
     fn enabled(&self) -> impl Iterator<Item = &LifecycleRule> {
         self.rules.iter().filter(|rule| rule.enabled)
     }

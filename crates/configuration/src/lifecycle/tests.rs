@@ -227,6 +227,25 @@ fn uploads_are_aborted_by_the_earliest_rule_of_their_prefix() {
 }
 
 #[test]
+fn the_common_prefix_is_that_of_every_enabled_rule() {
+    let common = |prefixes: &[&str]| {
+        let mut rules: Vec<_> = prefixes.iter().map(|prefix| rule("r", prefix)).collect();
+        rules.push(LifecycleRule { enabled: false, ..rule("disabled", "z") });
+        of(rules).common_prefix().to_owned()
+    };
+    assert_eq!(common(&["logs/a", "logs/b"]), "logs/");
+    assert_eq!(common(&["logs/", "logs/b"]), "logs/");
+    assert_eq!(common(&["logs/b", "log"]), "log");
+    assert_eq!(common(&["日本", "日木"]), "日");
+    assert_eq!(common(&["a", "b"]), "");
+    assert_eq!(common(&["a", ""]), "");
+    assert_eq!(common(&["abc"]), "abc");
+    assert_eq!(common(&[]), "");
+    let everything = LifecycleRule { filter: LifecycleFilter::default(), ..rule("r", "") };
+    assert_eq!(of(vec![rule("r", "a"), everything]).common_prefix(), "");
+}
+
+#[test]
 fn shorter_days_have_their_own_midnights() {
     let rules = of(vec![expires("r", "", When::Days(2))]);
     assert_eq!(rules.expiration(&current("k", 12_345), 10_000).unwrap().at_ms, 40_000);
