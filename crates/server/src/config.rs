@@ -56,6 +56,10 @@ pub(crate) struct Settings {
     pub(crate) new_bucket_block_public_access: bool,
     /// How long the logs of buckets wait for more before they are delivered, in seconds.
     pub(crate) server_access_log_seconds: u64,
+    /// How often a run of lifecycle rules begins, in seconds since 1970.
+    pub(crate) lifecycle_interval_seconds: u64,
+    /// The length of the days that lifecycle rules count, in seconds.
+    pub(crate) lifecycle_day_seconds: u64,
     /// The log filter: a level, or directives by module.
     pub(crate) log: String,
     /// The largest object, in bytes, that is kept inside its record instead of a blob of its own.
@@ -105,6 +109,8 @@ impl Settings {
             new_bucket_object_ownership: String::from("BucketOwnerEnforced"),
             new_bucket_block_public_access: true,
             server_access_log_seconds: 300,
+            lifecycle_interval_seconds: 24 * 60 * 60,
+            lifecycle_day_seconds: 24 * 60 * 60,
             log: String::from("info"),
             inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,

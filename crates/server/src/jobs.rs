@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use coffer_iam::Iam;
 use coffer_s3::log::BucketLogs;
-use coffer_store::{Collected, Store, StoreError};
+use coffer_store::{Collected, LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep, Store, StoreError};
 
+use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 
 /// The shortest pause between two collections, whatever the grace period.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two collections.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause between two looks whether a run of lifecycle rules is due.
+const LIFECYCLE_PAUSE: Duration = Duration::from_secs(10);
 /// The pause between two writings of when access keys were last used.
 const USES_PAUSE: Duration = Duration::from_secs(60);
 
@@ -66,6 +69,55 @@ pub(crate) async fn deliver_bucket_logs(logs: Arc<BucketLogs>, mut shutdown: Shu
             () = logs.due() => {}
         }
         logs.deliver().await;
+    }
+}
+
+/// Does what lifecycle rules ask for whenever it is due, until the shutdown begins.
+///
+/// It may be interrupted anywhere: what it has not done, the next process does.
+pub(crate) async fn follow_lifecycle_rules(
+    store: Store,
+    settings: LifecycleSettings,
+    metrics: Arc<Metrics>,
+    mut shutdown: Shutdown,
+) {
+    let pause = Duration::from_millis(settings.interval_ms / 2).min(LIFECYCLE_PAUSE);
+    let mut job = LifecycleJob::new(store, settings);
+    let forever = async {
+        let mut run = LifecycleProgress::default();
+        loop {
+            match job.step().await {
+                Ok(LifecycleStep::Worked(progress)) => {
+                    metrics.lifecycle.worked(progress);
+                    run += progress;
+                    continue;
+                }
+                Ok(LifecycleStep::Finished(progress)) => {
+                    metrics.lifecycle.finished(progress);
+                    run += progress;
+                    let LifecycleProgress { looked_at, expired, transitioned, aborted, locked } =
+                        std::mem::take(&mut run);
+                    tracing::info!(
+                        looked_at,
+                        expired,
+                        transitioned,
+                        aborted,
+                        locked,
+                        "a run of lifecycle rules is over"
+                    );
+                }
+                Ok(LifecycleStep::Idle) => {}
+                Err(error) => tracing::error!(error = &error as &dyn Error, "lifecycle rules could not be followed"),
+            }
+            tokio::time::sleep(pause).await;
+        }
+    };
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = forever => {}
+    }
+    if let Err(error) = job.release().await {
+        tracing::error!(error = &error as &dyn Error, "the lifecycle job could not be released");
     }
 }
 

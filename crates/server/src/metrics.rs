@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use coffer_store::LifecycleProgress;
 use http::StatusCode;
 
 /// Upper bounds of the latency histogram, in milliseconds.
@@ -22,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) access_log_dropped: Counter,
     /// Lines of the logs of buckets that were not delivered.
     pub(crate) bucket_log_dropped: Arc<AtomicU64>,
+    /// What lifecycle rules did.
+    pub(crate) lifecycle: LifecycleMetrics,
     /// Connections accepted.
     connections: Counter,
     /// Connections open now.
@@ -61,6 +64,50 @@ impl Gauge {
 
     fn value(&self) -> i64 {
         self.0.load(Relaxed)
+    }
+}
+
+/// What is counted of runs of lifecycle rules.
+#[derive(Default)]
+pub(crate) struct LifecycleMetrics {
+    runs: Counter,
+    looked_at: Counter,
+    expired: Counter,
+    transitioned: Counter,
+    aborted: Counter,
+    locked: Counter,
+}
+
+impl LifecycleMetrics {
+    /// A piece of a run is done.
+    pub(crate) fn worked(&self, progress: LifecycleProgress) {
+        self.looked_at.add(progress.looked_at);
+        self.expired.add(progress.expired);
+        self.transitioned.add(progress.transitioned);
+        self.aborted.add(progress.aborted);
+        self.locked.add(progress.locked);
+    }
+
+    /// The last piece of a run is done.
+    pub(crate) fn finished(&self, progress: LifecycleProgress) {
+        self.worked(progress);
+        self.runs.add(1);
+    }
+
+    fn render(&self, text: &mut Exposition) {
+        let (name, help) = ("coffer_lifecycle_runs_total", "Runs of lifecycle rules that are over.");
+        text.single(name, "counter", help, self.runs.value());
+        let name = "coffer_lifecycle_items_total";
+        text.family(name, "counter", "Versions, delete markers and uploads, by what lifecycle rules did to them.");
+        for (outcome, count) in [
+            ("looked_at", &self.looked_at),
+            ("expired", &self.expired),
+            ("transitioned", &self.transitioned),
+            ("aborted", &self.aborted),
+            ("locked", &self.locked),
+        ] {
+            text.sample(name, &format!("{{outcome=\"{outcome}\"}}"), count.value());
+        }
     }
 }
 
@@ -154,6 +201,7 @@ impl Metrics {
         text.single("coffer_access_log_dropped_total", "counter", "Lines missing in the access log.", dropped);
         let (name, dropped) = ("coffer_server_access_log_dropped_total", self.bucket_log_dropped.load(Relaxed));
         text.single(name, "counter", "Lines missing in the logs of buckets.", dropped);
+        self.lifecycle.render(&mut text);
         let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner);
         text.family("coffer_requests_total", "counter", "Requests answered, by operation and class of status.");
         for (name, operation) in operations.iter() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use coffer_store::LifecycleSettings;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -147,6 +148,12 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &D
     }
     tasks.spawn(jobs::write_uses(iam.clone(), shutdown.clone()));
     tasks.spawn(jobs::deliver_bucket_logs(bucket_logs, shutdown.clone()));
+    let lifecycle = LifecycleSettings {
+        interval_ms: settings.lifecycle_interval_seconds.saturating_mul(1000),
+        day_ms: settings.lifecycle_day_seconds.saturating_mul(1000),
+    };
+    let metrics = Arc::clone(&metrics);
+    tasks.spawn(jobs::follow_lifecycle_rules(data.store.clone(), lifecycle, metrics, shutdown.clone()));
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));
     tokio::spawn(trigger.follow(signals, Duration::from_secs(settings.drain_seconds)));

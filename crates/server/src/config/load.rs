@@ -195,6 +195,8 @@ fn check(settings: &Settings) -> Result<()> {
         ("request_idle_seconds", settings.request_idle_seconds),
         ("max_connections", settings.max_connections),
         ("server_access_log_seconds", settings.server_access_log_seconds),
+        ("lifecycle_interval_seconds", settings.lifecycle_interval_seconds),
+        ("lifecycle_day_seconds", settings.lifecycle_day_seconds),
     ] {
         ensure!(value > 0, "`{name}` must be at least 1");
     }

@@ -122,6 +122,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Number(|s| &mut s.server_access_log_seconds),
     },
     Setting {
+        name: "lifecycle_interval_seconds",
+        about: "How often what lifecycle rules ask for is done, in seconds; a day: at midnight UTC",
+        kind: Kind::Number(|s| &mut s.lifecycle_interval_seconds),
+    },
+    Setting {
+        name: "lifecycle_day_seconds",
+        about: "For tests only: the length of the days that lifecycle rules count, in seconds; Object Lock's days stay what they are",
+        kind: Kind::Number(|s| &mut s.lifecycle_day_seconds),
+    },
+    Setting {
         name: "log",
         about: "What to log: error, warn, info, debug, trace, or directives by module",
         kind: Kind::Text(|s| &mut s.log),

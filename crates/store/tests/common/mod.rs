@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "the module is private to each test file")]
 
 pub mod hooks;
+pub mod lifecycle;
 pub mod rng;
 
 use coffer_configuration::ObjectLock;
