@@ -22,6 +22,7 @@ use coffer_meta::MemoryEngine;
 use coffer_s3::ops::{OperationSettings, S3Operations};
 use coffer_s3::request::{ConnectionInfo, TlsInfo};
 use coffer_s3::service::{S3Service, ServiceSettings};
+use coffer_s3::website::Websites;
 use coffer_seal::{Envelope, KekRef, Mode, Scope, unwrap, wrap};
 use coffer_sigv4::RequestParts;
 use coffer_store::{Bootstrap, BucketName, Clock, NewBucket, ObjectOwnership, Settings, Store};
@@ -71,6 +72,7 @@ async fn service() -> S3Service<S3Operations> {
     let settings = ServiceSettings {
         region: "us-east-1".to_owned(),
         domains: vec![HOST.to_owned()],
+        websites: Websites::default(),
         idle: Duration::from_secs(1),
     };
     let identities = Root::new();

@@ -36,4 +36,5 @@ pub mod sse;
 pub mod storage_class;
 pub mod tags;
 pub mod time;
+pub mod website;
 pub mod xml;

@@ -195,7 +195,8 @@ pub(crate) fn hoist_query(query: &Query, headers: &mut HeaderMap) -> Result<Opti
 }
 
 /// What of an object key is not left as it is in a URL.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+pub(crate) const IN_PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// What makes a URL presigned, and what SDKs leave in one although no checksum will follow.
 const NOT_HOISTED: [&str; 9] = [

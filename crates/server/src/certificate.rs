@@ -86,8 +86,8 @@ impl MadeCertificate {
     }
 }
 
-/// The names under which this machine is reached: itself, its host name, and `domains` with their buckets.
-pub(crate) fn own_names(domains: &[String]) -> Vec<String> {
+/// The names under which this machine is reached: itself, its host name, `domains` with their buckets, and `hosts`.
+pub(crate) fn own_names(domains: &[String], hosts: &[String]) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
     let host = rustix::system::uname().nodename().to_string_lossy().to_ascii_lowercase();
     let is_name = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
@@ -97,6 +97,7 @@ pub(crate) fn own_names(domains: &[String]) -> Vec<String> {
     for domain in domains {
         names.extend([domain.clone(), format!("*.{domain}")]);
     }
+    names.extend_from_slice(hosts);
     names
 }
 
@@ -191,8 +192,8 @@ mod tests {
 
     #[test]
     fn own_names_hold_each_domain_and_its_buckets() {
-        let names = own_names(&["s3.example".to_owned()]);
-        for name in ["localhost", "127.0.0.1", "::1", "s3.example", "*.s3.example"] {
+        let names = own_names(&["s3.example".to_owned()], &["www.shop.example".to_owned()]);
+        for name in ["localhost", "127.0.0.1", "::1", "s3.example", "*.s3.example", "www.shop.example"] {
             assert!(names.iter().any(|n| n == name), "{name}");
         }
     }

@@ -36,6 +36,10 @@ pub(crate) struct Settings {
     pub(crate) region: String,
     /// Base domains of virtual-hosted-style requests: `BUCKET.DOMAIN`.
     pub(crate) domain: Vec<String>,
+    /// Base domains of websites: `BUCKET.DOMAIN`.
+    pub(crate) website_domain: Vec<String>,
+    /// Hosts that are the websites of the buckets of the same name.
+    pub(crate) website_host: Vec<String>,
     /// Proxies whose `X-Forwarded-Proto` and `X-Forwarded-For` are believed.
     pub(crate) trusted_proxies: Vec<Network>,
     /// Whether new buckets refuse SSE-C.
@@ -99,6 +103,8 @@ impl Settings {
             tls_key: None,
             region: String::from("us-east-1"),
             domain: Vec::new(),
+            website_domain: Vec::new(),
+            website_host: Vec::new(),
             trusted_proxies: Vec::new(),
             block_sse_c_on_new_buckets: false,
             root_may_use_s3: true,

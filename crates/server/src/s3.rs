@@ -12,6 +12,7 @@ use coffer_s3::ops::{OperationSettings, S3Operations};
 use coffer_s3::request::ConnectionInfo;
 use coffer_s3::response::ResponseBody;
 use coffer_s3::service::{S3Service, ServiceSettings};
+use coffer_s3::website::Websites;
 use coffer_store::{Clock as _, ObjectOwnership, SystemClock};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -74,6 +75,7 @@ impl S3 {
         let service = ServiceSettings {
             region: settings.region.clone(),
             domains: settings.domain.clone(),
+            websites: Websites { domains: settings.website_domain.clone(), hosts: settings.website_host.clone() },
             idle: Duration::from_secs(settings.request_idle_seconds),
         };
         let identities = Arc::new(IamIdentities { iam: iam.clone(), root_may_use_s3: settings.root_may_use_s3 });
@@ -143,7 +145,8 @@ impl Handler for S3 {
         // Before the answer is awaited: a client that goes away meanwhile is logged too.
         let entry = Some(Entry::new(Arc::clone(&record), self.logs.clone()));
         let (parts, body) = request.into_parts();
-        let (operation, response) = if is_api_request(&parts) {
+        let is_website = self.service.website_bucket(&parts).is_some();
+        let (operation, response) = if !is_website && is_api_request(&parts) {
             self.api(parts, body, &record).await
         } else {
             let answer = self.service.handle(Request::from_parts(parts, body), &record).await;

@@ -90,7 +90,7 @@ fn given_certificate(settings: &Settings) -> Option<CertificateSource> {
 fn made_certificate(settings: &Settings) -> CertificateSource {
     CertificateSource::Made {
         directory: settings.key_file.parent().unwrap_or(Path::new("")).join("tls"),
-        names: own_names(&settings.domain),
+        names: own_names(&[&settings.domain[..], &settings.website_domain].concat(), &settings.website_host),
     }
 }
 

@@ -84,6 +84,11 @@ impl S3Error {
         self.elements.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
+    /// The extra elements, in order.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.elements.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// The headers that go with the answer.
     #[must_use]
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {

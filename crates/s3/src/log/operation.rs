@@ -1,4 +1,4 @@
-//! The names of operations in S3's server access log: `REST.`, method, resource.
+//! The names of operations in S3's server access log: `REST.` or `WEBSITE.`, method, resource.
 
 use super::record::RequestRecord;
 use crate::route::Operation;
@@ -6,11 +6,12 @@ use crate::route::Operation;
 /// The name of what was asked for.
 pub(super) fn operation(record: &RequestRecord) -> String {
     let method = record.head().map_or("GET", |head| head.method.as_str());
+    let kind = if record.website() { "WEBSITE" } else { "REST" };
     match record.operation() {
         Some(operation @ (Operation::CopyObject | Operation::UploadPartCopy)) => {
             format!("REST.COPY.{}", resource(operation))
         }
-        Some(operation) => format!("REST.{method}.{}", resource(operation)),
+        Some(operation) => format!("{kind}.{method}.{}", resource(operation)),
         None => "REST.UNKNOWN".to_owned(),
     }
 }

@@ -39,6 +39,7 @@ pub struct RequestRecord {
     signature: OnceLock<Signature>,
     names_sse: AtomicBool,
     acl_required: AtomicBool,
+    website: AtomicBool,
     stored_len: OnceLock<u64>,
     further: Mutex<Vec<FurtherObject>>,
     answered: OnceLock<Answered>,
@@ -164,6 +165,7 @@ impl RequestRecord {
             signature: OnceLock::new(),
             names_sse: AtomicBool::new(false),
             acl_required: AtomicBool::new(false),
+            website: AtomicBool::new(false),
             stored_len: OnceLock::new(),
             further: Mutex::default(),
             answered: OnceLock::new(),
@@ -230,6 +232,11 @@ impl RequestRecord {
     /// Notes that nothing but an access control list allowed the request.
     pub fn note_acl_required(&self) {
         self.acl_required.store(true, Relaxed);
+    }
+
+    /// Notes that the website of the bucket is visited.
+    pub fn note_website(&self) {
+        self.website.store(true, Relaxed);
     }
 
     /// Notes how many bytes the body meant, without its framing.
@@ -301,6 +308,12 @@ impl RequestRecord {
     #[must_use]
     pub fn acl_required(&self) -> bool {
         self.acl_required.load(Relaxed)
+    }
+
+    /// Whether the website of the bucket is visited.
+    #[must_use]
+    pub fn website(&self) -> bool {
+        self.website.load(Relaxed)
     }
 
     /// Takes the other objects that the request was about, in the order in which they were noted.

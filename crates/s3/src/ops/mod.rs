@@ -47,6 +47,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use coffer_configuration::WebsiteConfiguration;
 use coffer_crypto::{Key32, ct_eq};
 use coffer_store::{Bucket, ETagMatch, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectOwnership, Store, WriteConditions};
 
@@ -166,6 +167,10 @@ impl Operations for S3Operations {
                 Ok(answer)
             }
         }
+    }
+
+    async fn website(&self, bucket: &str) -> Result<WebsiteConfiguration, S3Error> {
+        website::website(&self.find_bucket(bucket).await?).cloned()
     }
 
     async fn tell_origin(&self, bucket: &str, crossing: &Crossing) -> HeaderMap {

@@ -81,7 +81,7 @@ pub fn route(request: &RequestLine<'_>, domains: &[String]) -> Result<Route, S3E
 }
 
 /// The bucket that the host names: `photos.s3.example.org` under the domain `s3.example.org`.
-fn virtual_bucket(host: &str, domains: &[String]) -> Option<String> {
+pub(crate) fn virtual_bucket(host: &str, domains: &[String]) -> Option<String> {
     let host = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

@@ -2,12 +2,14 @@
 
 mod answer;
 mod framing;
+mod website;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use coffer_configuration::WebsiteConfiguration;
 use coffer_sigv4::RequestParts;
 use coffer_store::Clock;
 use http::request::Parts;
@@ -28,6 +30,7 @@ use crate::request::{Admitted, ConnectionInfo, FormDetails, S3Request, hoist_que
 use crate::response::{ResponseBody, S3Response};
 use crate::route::{Operation, RequestLine, Route, route};
 use crate::sse;
+use crate::website::Websites;
 use framing::framing;
 
 /// What S3 does, once it is known who asks for what.
@@ -43,6 +46,12 @@ pub trait Operations: Send + Sync {
 
     /// What every answer to a request on `bucket` tells the browser of a page of another origin.
     async fn tell_origin(&self, bucket: &str, crossing: &Crossing) -> HeaderMap;
+
+    /// What the website of `bucket` is.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, `NoSuchWebsiteConfiguration`.
+    async fn website(&self, bucket: &str) -> Result<WebsiteConfiguration, S3Error>;
 }
 
 /// The settings of the service.
@@ -52,6 +61,8 @@ pub struct ServiceSettings {
     pub region: String,
     /// The base domains of virtual-hosted buckets, lower-case.
     pub domains: Vec<String>,
+    /// The hosts that are websites.
+    pub websites: Websites,
     /// How long a client may send nothing while its body is waited for.
     pub idle: Duration,
 }
@@ -91,6 +102,12 @@ impl<O: Operations> S3Service<O> {
         Arc::new(RequestRecord::new(connection, Arc::clone(&self.host_id), self.clock.now_ms()))
     }
 
+    /// The bucket whose website a request is to. Such a request is for nothing else on this server.
+    #[must_use]
+    pub fn website_bucket(&self, parts: &Parts) -> Option<String> {
+        self.settings.websites.bucket(&host(&parts.headers, &parts.uri))
+    }
+
     /// Answers one request. Errors are answers too. What the logs need to know of it is noted in its record.
     ///
     /// Nothing of the request gets into the diagnostic log: names and headers are the customer's.
@@ -108,8 +125,18 @@ impl<O: Operations> S3Service<O> {
         // An empty body gets no 100 before its answer. botocore then takes the status of this answer for that of the
         // next request on the connection, and the next status line for a header: so there must be no next.
         let unexpected = received.is_complete() && expects_continue(&parts.headers);
-        let outcome = self.answer(parts, source, record).instrument(span.clone()).await;
-        let error_code = outcome.as_ref().err().map(S3Error::code).filter(|code| *code != NOT_MODIFIED);
+        let (outcome, error_code) = match self.website_bucket(&parts) {
+            Some(bucket) => {
+                let host = host(&parts.headers, &parts.uri);
+                let visited = self.visit(bucket, host, parts, record).instrument(span.clone()).await;
+                (Ok(visited.response), visited.error_code)
+            }
+            None => {
+                let outcome = self.answer(parts, source, record).instrument(span.clone()).await;
+                let error_code = outcome.as_ref().err().map(S3Error::code).filter(|code| *code != NOT_MODIFIED);
+                (outcome, error_code)
+            }
+        };
         let response = answer::response(outcome, record, is_head, received.is_complete() && !unexpected);
         record.note_answer(&response, error_code);
         let operation = record.operation().map_or("Unknown", Operation::name);

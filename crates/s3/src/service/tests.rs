@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 
+use coffer_configuration::Site;
 use coffer_sigv4::{Scope, SecretKey, Signer};
 use futures_util::stream;
 use http::{HeaderValue, StatusCode};
@@ -41,9 +42,25 @@ impl Operations for &Fake {
         Ok(S3Response::new(StatusCode::OK))
     }
 
+    async fn website(&self, bucket: &str) -> Result<WebsiteConfiguration, S3Error> {
+        let site = Site {
+            index_suffix: "index.html".to_owned(),
+            error_key: Some("error.html".to_owned()),
+            routing_rules: Vec::new(),
+        };
+        match bucket {
+            "photos" => Ok(WebsiteConfiguration::Site(site)),
+            bucket => Err(S3Error::no_such_website_configuration(bucket)),
+        }
+    }
+
     async fn tell_origin(&self, bucket: &str, _: &Crossing) -> HeaderMap {
         HeaderMap::from_iter([(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_str(bucket).unwrap())])
     }
+}
+
+fn websites() -> Websites {
+    Websites { domains: vec!["web.example.org".into()], hosts: Vec::new() }
 }
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -55,6 +72,7 @@ async fn handle(fake: &Fake, request: Request<Full<Bytes>>, connection: Connecti
     let settings = ServiceSettings {
         region: "us-east-1".into(),
         domains: vec!["s3.example.org".into()],
+        websites: websites(),
         idle: Duration::from_secs(30),
     };
     let service = S3Service::new(fake, One::new(), settings, Arc::new(Stopped));
@@ -203,12 +221,44 @@ async fn pages_of_other_origins_are_told_of_whatever_is_answered() {
 }
 
 #[tokio::test]
+async fn a_visit_is_nobodys_and_is_answered_with_pages() {
+    let fake = Fake::default();
+    let visit = async |method: &str, host: &str, target: &str| {
+        let mut request = signed(method, target, &[], "");
+        request.headers_mut().insert("host", HeaderValue::from_str(host).unwrap());
+        let (answer, page) = handle(&fake, request, PLAIN).await;
+        assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8");
+        (answer.status().as_u16(), answer.headers()["x-amz-error-code"].to_str().unwrap().to_owned(), page)
+    };
+    let (status, code, page) = visit("GET", "photos.web.example.org", "/docs/?x-amz-acl=private&acl").await;
+    assert_eq!((status, code.as_str()), (404, "NoSuchKey"));
+    assert!(page.contains("<li>Key: docs/index.html</li>") && page.contains("<li>Key: error.html</li>"), "{page}");
+    let (status, code, _) = visit("GET", "other.web.example.org", "/").await;
+    assert_eq!((status, code.as_str()), (404, "NoSuchWebsiteConfiguration"));
+    for method in ["PUT", "POST", "DELETE", "PATCH"] {
+        let (status, code, _) = visit(method, "photos.web.example.org", "/k").await;
+        assert_eq!((status, code.as_str()), (405, "MethodNotAllowed"));
+    }
+    let (status, code, _) = visit("GET", "photos.web.example.org", "/%ff").await;
+    assert_eq!((status, code.as_str()), (400, "InvalidURI"));
+    let (status, code, _) = visit("GET", "photos.web.example.org", "/docs").await;
+    assert_eq!((status, code.as_str()), (302, "Found"));
+    // The folder's document was looked for, and nothing in the name of who signed.
+    assert_eq!(calls(&fake), ["HeadObject photos docs/index.html anonymous "]);
+}
+
+#[tokio::test]
 async fn a_client_that_breaks_off_gets_no_further() {
     let fake = Fake::default();
     let request = signed("PUT", "/photos/k", &[("content-length", "9")], "");
     let frames = vec![Ok(Frame::data(Bytes::from("text"))), Err(BoxError::from("reset"))];
     let request = request.map(|_| StreamBody::new(stream::iter(frames)));
-    let settings = ServiceSettings { region: "us-east-1".into(), domains: vec![], idle: Duration::from_secs(30) };
+    let settings = ServiceSettings {
+        region: "us-east-1".into(),
+        domains: vec![],
+        websites: websites(),
+        idle: Duration::from_secs(30),
+    };
     let service = S3Service::new(&fake, One::new(), settings, Arc::new(Stopped));
     let answer = service.handle(request, &service.record(PLAIN)).await;
     assert_eq!((answer.operation, answer.response.status().as_u16()), ("PutObject", 400));
@@ -217,7 +267,12 @@ async fn a_client_that_breaks_off_gets_no_further() {
 }
 
 async fn recorded(fake: &Fake, request: Request<Full<Bytes>>) -> Arc<RequestRecord> {
-    let settings = ServiceSettings { region: "us-east-1".into(), domains: vec![], idle: Duration::from_secs(30) };
+    let settings = ServiceSettings {
+        region: "us-east-1".into(),
+        domains: vec![],
+        websites: websites(),
+        idle: Duration::from_secs(30),
+    };
     let service = S3Service::new(fake, One::new(), settings, Arc::new(Stopped));
     let record = service.record(PLAIN);
     service.handle(request, &record).await;

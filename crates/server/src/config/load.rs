@@ -187,8 +187,21 @@ fn check(settings: &Settings) -> Result<()> {
         ObjectOwnership::from_name(&settings.new_bucket_object_ownership).is_some(),
         "`new_bucket_object_ownership` must be BucketOwnerEnforced, BucketOwnerPreferred or ObjectWriter"
     );
+    for (name, domains) in [
+        ("domain", &settings.domain),
+        ("website_domain", &settings.website_domain),
+        ("website_host", &settings.website_host),
+    ] {
+        for domain in domains {
+            ensure!(is_domain(domain), "`{name}` must hold lower-case host names; {domain:?} is none");
+        }
+    }
+    // What a website shows must never come from where the API answers.
     for domain in &settings.domain {
-        ensure!(is_domain(domain), "`domain` must hold lower-case host names; {domain:?} is none");
+        ensure!(
+            !settings.website_domain.contains(domain) && !settings.website_host.contains(domain),
+            "{domain} cannot be both in `domain` and in `website_domain` or `website_host`"
+        );
     }
     for (name, value) in [
         ("metadata_cache_mib", settings.metadata_cache_mib),

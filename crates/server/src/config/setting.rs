@@ -72,6 +72,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::List(|s| &mut s.domain),
     },
     Setting {
+        name: "website_domain",
+        about: "A base domain for the websites of buckets (BUCKET.DOMAIN); may be repeated",
+        kind: Kind::List(|s| &mut s.website_domain),
+    },
+    Setting {
+        name: "website_host",
+        about: "A host name that is the website of the bucket of the same name; may be repeated",
+        kind: Kind::List(|s| &mut s.website_host),
+    },
+    Setting {
         name: "trusted_proxies",
         about: "An address or network of proxies whose X-Forwarded-Proto and X-Forwarded-For are believed; may be repeated",
         kind: Kind::Networks(|s| &mut s.trusted_proxies),

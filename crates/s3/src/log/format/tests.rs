@@ -215,6 +215,10 @@ fn operations_have_the_names_of_s3s_logs() {
     ] {
         assert_eq!(operation(method, asked), name);
     }
+    let visit = record();
+    visit.note_website();
+    visit.note_operation(Operation::GetObject);
+    assert_eq!(fields(&formatted(&visit, NOTHING))[6], "WEBSITE.GET.OBJECT");
 }
 
 #[test]
