@@ -8,6 +8,7 @@ mod cors;
 mod lifecycle;
 mod notification;
 mod object_lock;
+mod replication;
 mod request_payment;
 mod tags;
 mod versioning;
@@ -27,6 +28,10 @@ pub use notification::{
 };
 pub use object_lock::{
     DefaultRetention, ObjectLock, ObjectLockConfiguration, Retention, RetentionMode, RetentionPeriod,
+};
+pub use replication::{
+    ReplicationConfiguration, ReplicationDestination, ReplicationFilter, ReplicationMetrics, ReplicationRule,
+    ReplicationTag, SourceSelection,
 };
 pub use request_payment::Payer;
 pub use tags::{InvalidTag, Tag};
@@ -61,6 +66,9 @@ pub struct BucketSettings {
     /// Which events go where; `None`: none go anywhere.
     #[n(6)]
     pub notification: Option<NotificationConfiguration>,
+    /// Replication; `None`: nowhere.
+    #[n(7)]
+    pub replication: Option<ReplicationConfiguration>,
     /// Who pays for requests; `None`: the bucket's owner.
     #[n(8)]
     pub request_payer: Option<Payer>,

@@ -13,7 +13,7 @@ use crate::xml::XmlWriter;
 /// I-SC when the header names none.
 pub fn parse_storage_class(headers: &Headers) -> Result<Option<&str>, S3Error> {
     match headers.text("x-amz-storage-class")? {
-        Some(class) if !STORAGE_CLASSES.contains(&class) => Err(S3Error::invalid_storage_class(class)),
+        Some(class) if !is_storage_class(class) => Err(S3Error::invalid_storage_class(class)),
         class => Ok(class),
     }
 }
@@ -22,6 +22,11 @@ pub fn parse_storage_class(headers: &Headers) -> Result<Option<&str>, S3Error> {
 #[must_use]
 pub fn is_archive(class: &str) -> bool {
     matches!(class, "GLACIER" | "DEEP_ARCHIVE")
+}
+
+/// Whether a client can name a storage class so.
+pub(crate) fn is_storage_class(name: &str) -> bool {
+    STORAGE_CLASSES.contains(&name)
 }
 
 /// Says which class an object has, unless it is `STANDARD`, and of one in an archive that it is restored.

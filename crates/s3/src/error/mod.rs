@@ -15,6 +15,7 @@ mod logging;
 mod object_encryption;
 mod object_lock;
 mod ownership;
+mod replication;
 mod tagging;
 mod unset;
 mod versioning;

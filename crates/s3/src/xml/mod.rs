@@ -8,6 +8,7 @@ mod logging;
 mod object;
 mod object_lock;
 mod read;
+mod replication;
 mod request_payment;
 mod tagging;
 mod versioning;
@@ -28,6 +29,7 @@ pub use object_lock::{
     write_object_lock_configuration, write_retention,
 };
 pub use read::XmlReader;
+pub use replication::{parse_replication_configuration, write_replication_configuration};
 pub use request_payment::{parse_request_payment, write_request_payment};
 pub use tagging::{parse_tag_resource, parse_tagging, write_tagging, write_tags_of_resource};
 pub use versioning::parse_versioning_configuration;
