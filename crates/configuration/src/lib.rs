@@ -31,7 +31,7 @@ pub use object_lock::{
 };
 pub use replication::{
     ReplicationConfiguration, ReplicationDestination, ReplicationFilter, ReplicationMetrics, ReplicationRule,
-    ReplicationTag, SourceSelection,
+    SourceSelection,
 };
 pub use request_payment::Payer;
 pub use tags::{InvalidTag, Tag};

@@ -2,6 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
+use crate::tags::Tag;
+
 /// The replication of a bucket that has it.
 #[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
 #[cbor(map)]
@@ -58,21 +60,10 @@ pub enum ReplicationFilter {
     Prefix(#[n(0)] String),
     /// Those with a tag.
     #[n(3)]
-    Tag(#[n(0)] ReplicationTag),
+    Tag(#[n(0)] Tag),
     /// Those whose key starts so and that have all tags.
     #[n(4)]
-    And(#[n(0)] Option<String>, #[n(1)] Vec<ReplicationTag>),
-}
-
-/// A tag that an object must have.
-#[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
-pub struct ReplicationTag {
-    /// Its key.
-    #[n(0)]
-    pub key: String,
-    /// Its value.
-    #[n(1)]
-    pub value: String,
+    And(#[n(0)] Option<String>, #[n(1)] Vec<Tag>),
 }
 
 /// `SourceSelectionCriteria`: neither of the two is ever enabled.
@@ -172,7 +163,7 @@ impl ReplicationFilter {
 
     /// The tags that objects must have.
     #[must_use]
-    pub fn tags(&self) -> &[ReplicationTag] {
+    pub fn tags(&self) -> &[Tag] {
         match self {
             Self::Tag(tag) => std::slice::from_ref(tag),
             Self::And(_, tags) => tags,
@@ -211,8 +202,8 @@ mod tests {
         configuration.rules_for(key, &tags).into_iter().map(|rule| rule.id.clone()).collect()
     }
 
-    fn tag(key: &str, value: &str) -> ReplicationTag {
-        ReplicationTag { key: key.to_owned(), value: value.to_owned() }
+    fn tag(key: &str, value: &str) -> Tag {
+        Tag::new(key, value)
     }
 
     #[test]

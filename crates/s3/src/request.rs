@@ -19,6 +19,7 @@ use crate::query::Query;
 use crate::route::{MAX_KEY_LEN, Route};
 
 pub use crate::auth::{Principal, SignaturePlace, Signed};
+use crate::authorize::replication_action;
 pub use crate::body::RequestBody;
 
 /// How a request came.
@@ -121,6 +122,7 @@ impl S3Request {
             source_ip: self.connection.client.to_string(),
             request_id: self.record.request_id.clone(),
             host_id: self.record.host_id.to_string(),
+            is_replication: self.headers.contains(REPLICA) && replication_action(self.route.operation).is_some(),
         }
     }
 
@@ -193,6 +195,10 @@ pub(crate) fn hoist_query(query: &Query, headers: &mut HeaderMap) -> Result<Opti
     }
     Ok(as_they_came)
 }
+
+/// What a request says that brings a replica, or changes one: the version ID of what it is a replica of. Who says so
+/// has to be allowed to replicate.
+pub const REPLICA: &str = "x-coffer-replica-of";
 
 /// What of an object key is not left as it is in a URL.
 pub(crate) const IN_PATH: &AsciiSet =

@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) oidc_ca_file: Option<PathBuf>,
     /// Networks beside the internet where identity providers may be reached.
     pub(crate) oidc_private_networks: Vec<Network>,
+    /// The file that names where buckets may be replicated to.
+    pub(crate) replication_targets: Option<PathBuf>,
     /// Where the access log goes: `off`, `stdout` or a path.
     pub(crate) access_log: String,
     /// How the access log writes names that clients chose.
@@ -110,6 +112,7 @@ impl Settings {
             root_may_use_s3: true,
             oidc_ca_file: None,
             oidc_private_networks: Vec::new(),
+            replication_targets: None,
             access_log: String::from("off"),
             access_log_names: Names::Hidden,
             new_bucket_object_ownership: String::from("BucketOwnerEnforced"),

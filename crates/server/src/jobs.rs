@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coffer_iam::Iam;
+use coffer_replication::Replicator;
 use coffer_s3::log::BucketLogs;
 use coffer_store::{Collected, LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep, Store, StoreError};
 
@@ -118,6 +119,14 @@ pub(crate) async fn follow_lifecycle_rules(
     }
     if let Err(error) = job.release().await {
         tracing::error!(error = &error as &dyn Error, "the lifecycle job could not be released");
+    }
+}
+
+/// Replicates what is queued, until the shutdown begins.
+pub(crate) async fn replicate(replicator: Replicator, mut shutdown: Shutdown) {
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = replicator.run() => {}
     }
 }
 

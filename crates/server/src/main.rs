@@ -19,6 +19,7 @@ mod listen;
 mod lock;
 mod logs;
 mod metrics;
+mod replication;
 mod s3;
 mod serve;
 mod shutdown;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use coffer_replication::ReplicationMetrics;
 use coffer_store::LifecycleProgress;
 use http::StatusCode;
 
@@ -25,6 +26,8 @@ pub(crate) struct Metrics {
     pub(crate) bucket_log_dropped: Arc<AtomicU64>,
     /// What lifecycle rules did.
     pub(crate) lifecycle: LifecycleMetrics,
+    /// What replication has done.
+    pub(crate) replication: Arc<ReplicationMetrics>,
     /// Connections accepted.
     connections: Counter,
     /// Connections open now.
@@ -202,6 +205,7 @@ impl Metrics {
         let (name, dropped) = ("coffer_server_access_log_dropped_total", self.bucket_log_dropped.load(Relaxed));
         text.single(name, "counter", "Lines missing in the logs of buckets.", dropped);
         self.lifecycle.render(&mut text);
+        text.replication(&self.replication);
         let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner);
         text.family("coffer_requests_total", "counter", "Requests answered, by operation and class of status.");
         for (name, operation) in operations.iter() {
@@ -270,6 +274,19 @@ impl Exposition {
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
         self.family(name, kind, help);
         self.sample(name, "", value);
+    }
+
+    fn replication(&mut self, done: &ReplicationMetrics) {
+        let count = |number: &AtomicU64| number.load(Relaxed);
+        self.single("coffer_replication_pending", "gauge", "Versions to be replicated.", count(&done.pending));
+        for (name, help, number) in [
+            ("coffer_replication_completed_total", "Versions replicated.", &done.completed),
+            ("coffer_replication_failed_total", "Versions whose replication was given up.", &done.failed),
+            ("coffer_replication_retried_total", "Attempts to replicate that are made again.", &done.retried),
+            ("coffer_replication_bytes_total", "Bytes replicated.", &done.bytes),
+        ] {
+            self.single(name, "counter", help, count(number));
+        }
     }
 
     fn line(&mut self, line: std::fmt::Arguments<'_>) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use coffer_iam::{ApiConnection, Iam, IamSettings, is_api_request};
+use coffer_replication::Targets;
 use coffer_s3::body::Received;
 use coffer_s3::log::{Action, BucketLogSettings, BucketLogs, RequestRecord, Requester};
 use coffer_s3::ops::{OperationSettings, S3Operations};
@@ -29,6 +30,7 @@ use crate::identities::IamIdentities;
 use crate::listen::{Answer, Client, Handler};
 use crate::logs::{Entry, Logs};
 use crate::metrics::Metrics;
+use crate::replication;
 
 /// The first account.
 const ACCOUNT_ID: &str = "000000000000";
@@ -55,6 +57,7 @@ impl S3 {
         root: &Root,
         access_log: Option<Arc<AccessLog>>,
         metrics: &Metrics,
+        targets: &Arc<Targets>,
     ) -> Result<Self> {
         let store = data.store.clone();
         let iam = IamSettings {
@@ -85,7 +88,8 @@ impl S3 {
             dropped: Arc::clone(&metrics.bucket_log_dropped),
         };
         let bucket_logs = BucketLogs::new(store.clone(), identities.clone(), bucket_logs, Arc::new(SystemClock));
-        let operations = S3Operations::new(store, identities.clone(), operations);
+        let operations = S3Operations::new(store, identities.clone(), operations)
+            .with_replication(Arc::new(replication::Asked(Arc::clone(targets))));
         Ok(Self {
             service: S3Service::new(operations, identities, service, Arc::new(SystemClock)),
             iam,

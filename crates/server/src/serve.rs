@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use coffer_replication::Replicator;
 use coffer_store::LifecycleSettings;
+use coffer_store::SystemClock;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -23,6 +25,7 @@ use crate::jobs;
 use crate::listen::{Listener, Shared};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::replication;
 use crate::s3::S3;
 use crate::shutdown::{self, Shutdown, Signals};
 use crate::tls::{CertificateSource, Tls};
@@ -50,6 +53,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     // at the new credentials.
     let listeners = bind(&settings).await?;
     let given = given_certificate(&settings).map(Tls::load).transpose()?;
+    let targets = Arc::new(replication::targets(settings.replication_targets.as_deref())?);
     let data = directory.open().await?;
     let tls = match (given, settings.listen_tls) {
         (Some(tls), _) => Some(Arc::new(tls)),
@@ -59,10 +63,12 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let root = credentials::establish(&data.store, root_credentials).await?;
     let metrics = Arc::new(Metrics::default());
     let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
-    let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics).await?);
+    let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics, &targets).await?);
     let logs = handler.logs().clone();
     announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
-    run(&settings, listeners, Served { handler, tls, metrics }, &data, signals).await;
+    let replicator =
+        Replicator::new(data.store.clone(), targets, Arc::new(SystemClock), Arc::clone(&metrics.replication));
+    run(&settings, listeners, Served { handler, tls, metrics, replicator }, &data, signals).await;
     logs.finish().await;
     data.engine.close().context("the metadata could not be closed cleanly; what was acknowledged is safe")
 }
@@ -118,11 +124,12 @@ struct Served {
     handler: Arc<S3>,
     tls: Option<Arc<Tls>>,
     metrics: Arc<Metrics>,
+    replicator: Replicator,
 }
 
 /// Serves until the shutdown is complete.
 async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Data, signals: Signals) {
-    let Served { handler, tls, metrics } = served;
+    let Served { handler, tls, metrics, replicator } = served;
     let Logs { access: access_log, buckets: bucket_logs } = handler.logs().clone();
     let iam = handler.iam().clone();
     let shared = |connections: u64| Shared {
@@ -147,6 +154,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &D
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }
     tasks.spawn(jobs::write_uses(iam.clone(), shutdown.clone()));
+    tasks.spawn(jobs::replicate(replicator, shutdown.clone()));
     tasks.spawn(jobs::deliver_bucket_logs(bucket_logs, shutdown.clone()));
     let lifecycle = LifecycleSettings {
         interval_ms: settings.lifecycle_interval_seconds.saturating_mul(1000),

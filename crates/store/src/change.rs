@@ -96,6 +96,10 @@ impl Store {
             let (mut record, found) = self.object_version(bucket, target).await?;
             change(&mut record)?;
             let mut commit = Commit::new();
+            if let Some(replication) = record.replication.as_mut().filter(|_| what != ObjectChange::AclSet) {
+                replication.changed();
+                self.queue_replicas(&mut commit, bucket, target.key, &record);
+            }
             self.replace_content(&mut commit, bucket, &found, Content::Object(Box::new(record.clone())));
             let Found { row, noncurrent_since_ms, .. } = found;
             let tags = tags_of(&record);

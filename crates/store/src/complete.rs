@@ -331,5 +331,6 @@ fn seal_object(
         order: 0,
         versioned: false,
         lock: upload.record.lock,
+        replication: None,
     }
 }

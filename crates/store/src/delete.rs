@@ -111,6 +111,7 @@ impl Store {
         let sealed = bucket.keys().seal(Table::DeleteMarker, &row, &marker);
         commit.put(row, sealed);
         let version = Content::Marker(marker.clone()).version();
+        self.queue_marker(commit, bucket, key, (version, marker.order), &delete.origin);
         let event = ObjectEvent {
             change: ObjectChange::MarkerCreated,
             key,

@@ -21,6 +21,8 @@ pub struct Origin {
     pub request_id: String,
     /// The ID of the process that took the request.
     pub host_id: String,
+    /// It brings a replica, or changes one after what it is a replica of.
+    pub is_replication: bool,
 }
 
 /// What made a change.

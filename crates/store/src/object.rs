@@ -11,7 +11,8 @@ use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::events::{ObjectChange, ObjectEvent, Origin};
 use crate::names::{InstanceId, ObjectKey, VersionId};
-use crate::records::{FieldRecord, ObjectAccessRecord, ObjectRecord, PartListRecord, PartRecord};
+use crate::records::{FieldRecord, ObjectAccessRecord, ObjectRecord, PartListRecord, PartRecord, ReplicationRecord};
+use crate::replication::ReplicationStatus;
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -48,6 +49,8 @@ pub struct ObjectInfo {
     pub noncurrent_since_ms: Option<u64>,
     /// What keeps it from being removed.
     pub lock: ObjectLock,
+    /// How far its replication is; `None`: it is not replicated, and no replica.
+    pub replication: Option<ReplicationStatus>,
 }
 
 /// The checksums of an object and what they are taken over.
@@ -208,6 +211,7 @@ impl Store {
             self.check_current(&mut commit, &bucket, key, current.as_ref());
             new.record.order = next_order(self.now_ms(), current.as_ref());
             new.record.versioned = bucket.versioning() == Some(VersioningStatus::Enabled);
+            new.record.replication = ReplicationRecord::of_new(&bucket, key, &tags, origin);
             new.record.lock = lock_of_new(&bucket, asked_lock, new.record.last_modified_ms);
             let released = match (bucket.versioning(), current) {
                 (Some(status), current) => {
@@ -232,6 +236,7 @@ impl Store {
                 commit.put(tables::inline_data(*id), sealed.clone());
             }
             commit.put(row.clone(), bucket.keys().seal(Table::Object, &row, &new.record));
+            self.queue_replicas(&mut commit, &bucket, key, &new.record);
             let event = ObjectEvent {
                 change: ObjectChange::Created,
                 key,
@@ -325,6 +330,7 @@ impl ObjectRecord {
             version: self.version(),
             noncurrent_since_ms: None,
             lock: self.lock.unwrap_or_default(),
+            replication: self.replication_status(),
         })
     }
 

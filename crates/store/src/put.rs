@@ -135,6 +135,7 @@ impl Store {
             order: 0,
             versioned: false,
             lock: Some(new.lock).filter(|lock| *lock != ObjectLock::default()),
+            replication: None,
         };
         let part = PartRecord {
             number: 0,

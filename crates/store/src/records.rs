@@ -13,6 +13,7 @@ use crate::error::StoreError;
 mod access;
 mod jobs;
 mod logging;
+mod replication;
 mod versions;
 
 pub(crate) use access::{
@@ -21,6 +22,9 @@ pub(crate) use access::{
 };
 pub(crate) use jobs::{LifecycleJobRecord, LifecyclePosition};
 pub(crate) use logging::LoggingRecord;
+pub(crate) use replication::{
+    ProgressRecord, ReplicaRecord, ReplicationRecord, ReplicationScanRecord, ReplicationTaskRecord,
+};
 pub(crate) use versions::{MarkerRecord, NoncurrentRecord, NullVersionRecord};
 
 /// A bucket. System table.
@@ -160,6 +164,9 @@ pub(crate) struct ObjectRecord {
     /// What keeps it from being removed; absent: nothing.
     #[n(17)]
     pub(crate) lock: Option<ObjectLock>,
+    /// Where it is replicated to, or that it is a replica; absent: neither.
+    #[n(18)]
+    pub(crate) replication: Option<ReplicationRecord>,
 }
 
 /// How an object or upload is sealed, known from the moment its object key is drawn.
@@ -419,6 +426,7 @@ mod tests {
             order: 1 << 60,
             versioned: true,
             lock: None,
+            replication: Some(ReplicationRecord { is_replica: true, replicas: Vec::new() }),
         });
         for at in 0..bytes.len() {
             assert!(decode::<ObjectRecord>(&bytes[..at]).is_err(), "cut at {at}");

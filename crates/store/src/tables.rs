@@ -24,6 +24,8 @@ pub(crate) enum Table {
     Garbage,
     /// `I`: accounts and who is in them. System.
     Identity,
+    /// `J`: what is to be replicated. System.
+    Replication,
     /// `K` + access key ID: access keys. System.
     AccessKey,
     /// `L` + name: how far jobs are, and who has them. System.
@@ -61,6 +63,7 @@ impl Table {
             Self::Notification => b'E',
             Self::Garbage => b'G',
             Self::Identity => b'I',
+            Self::Replication => b'J',
             Self::AccessKey => b'K',
             Self::Job => b'L',
             Self::DeleteMarker => b'M',
@@ -86,6 +89,7 @@ impl Table {
             Self::Notification => b"notification",
             Self::Garbage => b"garbage",
             Self::Identity => b"identity",
+            Self::Replication => b"replication",
             Self::AccessKey => b"access-key",
             Self::Job => b"job",
             Self::DeleteMarker => b"delete-marker",
@@ -179,6 +183,34 @@ pub(crate) fn parse_version(row: &[u8]) -> Option<(Vec<u8>, u64, InstanceId)> {
     let key = unescaped(rest.strip_suffix(&[0, 0])?)?;
     Some((key, !u64::from_be_bytes(*order), InstanceId(*instance)))
 }
+
+/// A version that is to be replicated, and `destination`, which stands for where to.
+pub(crate) fn replication_task(bucket_id: &[u8; 16], destination: &[u8; 8], key: &ObjectKey, order: u64) -> Vec<u8> {
+    row(Table::Replication, &[REPLICATION_TASK, bucket_id, destination, key.as_bytes(), &order.to_be_bytes()])
+}
+
+/// Every version that is to be replicated.
+pub(crate) fn replication_tasks() -> Vec<u8> {
+    row(Table::Replication, &[REPLICATION_TASK])
+}
+
+/// Every version of a bucket that is to be replicated.
+pub(crate) fn replication_of(bucket_id: &[u8; 16]) -> Vec<u8> {
+    row(Table::Replication, &[REPLICATION_TASK, bucket_id])
+}
+
+/// The search of a bucket for versions that are to be replicated.
+pub(crate) fn replication_scan(bucket_id: &[u8; 16]) -> Vec<u8> {
+    row(Table::Replication, &[REPLICATION_SCAN, bucket_id])
+}
+
+/// Every search for versions that are to be replicated.
+pub(crate) fn replication_scans() -> Vec<u8> {
+    row(Table::Replication, &[REPLICATION_SCAN])
+}
+
+const REPLICATION_SCAN: &[u8] = b"s";
+const REPLICATION_TASK: &[u8] = b"t";
 
 /// The bytes of a small part.
 pub(crate) fn inline_data(id: BlobId) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use crate::headers::Headers;
 use crate::object_lock::asks_for_object_lock;
-use crate::request::S3Request;
+use crate::request::{REPLICA, S3Request};
 use crate::route::Operation::{self, *};
 
 /// What a caller must be allowed to do for an operation to go on.
@@ -134,6 +134,17 @@ pub(crate) fn needs(operation: Operation) -> Needs {
     }
 }
 
+/// What a caller must be allowed to do besides for an operation to bring a replica or to change one; `None` for those
+/// that never do.
+pub(crate) fn replication_action(operation: Operation) -> Option<&'static str> {
+    match operation {
+        PutObject | CompleteMultipartUpload | PutObjectRetention | PutObjectLegalHold => Some("s3:ReplicateObject"),
+        DeleteObject => Some("s3:ReplicateDelete"),
+        PutObjectTagging | DeleteObjectTagging => Some("s3:ReplicateTags"),
+        _ => None,
+    }
+}
+
 /// An action that is called the same whether a version is named or not.
 const fn object(action: &'static str) -> Needs {
     Needs::Object(action, action)
@@ -143,7 +154,8 @@ const fn object(action: &'static str) -> Needs {
 pub(crate) fn further(request: &S3Request) -> Vec<&'static str> {
     let headers = &request.headers;
     let sets_acl = headers.contains("x-amz-acl") || headers.contains_prefix("x-amz-grant-");
-    let mut actions = Vec::new();
+    let as_replica = replication_action(request.route.operation).filter(|_| headers.contains(REPLICA));
+    let mut actions = Vec::from_iter(as_replica);
     let mut need = |needed: bool, action| {
         if needed {
             actions.push(action);

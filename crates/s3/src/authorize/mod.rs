@@ -22,7 +22,7 @@ use crate::request::{Principal, S3Request};
 use case::Case;
 use policies::Policies;
 
-pub(crate) use actions::{BYPASS, Needs, bypasses_governance, further, needs};
+pub(crate) use actions::{BYPASS, Needs, bypasses_governance, further, needs, replication_action};
 
 /// What an action is done to.
 #[derive(Clone, Copy)]
@@ -145,6 +145,16 @@ impl Authorizer {
     pub(crate) fn check_account(&self, request: &S3Request, action: &'static str) -> Result<(), S3Error> {
         let context = context::of_request(request, &self.region, None);
         self.check_own(&request.principal, action, "*", None, &context)
+    }
+
+    /// Refuses to hand a role to S3 to whom may not pass it.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub(crate) fn check_pass_role(&self, request: &S3Request, role_arn: &str) -> Result<(), S3Error> {
+        let mut context = context::of_request(request, &self.region, None);
+        context.set("iam:PassedToService", "s3.amazonaws.com");
+        self.check_own(&request.principal, "iam:PassRole", role_arn, Some(role_arn), &context)
     }
 
     /// Refuses an action on a bucket that is not there yet, to be made in `location` with `tags`.

@@ -11,6 +11,14 @@ impl S3Error {
         Self::invalid_request("Versioning must be 'Enabled' on the bucket to apply a replication configuration")
     }
 
+    /// A bucket that is replicated keeps every version.
+    #[must_use]
+    pub fn replicated_bucket_keeps_versions() -> Self {
+        let message = "A replication configuration is present on this bucket, so the versioning state cannot be changed. \
+                       To change the versioning state, first delete the replication configuration.";
+        Self::new(StatusCode::CONFLICT, "InvalidBucketState", message)
+    }
+
     /// The role is none that objects are replicated in.
     #[must_use]
     pub fn invalid_replication_role(role: &str) -> Self {
@@ -35,6 +43,12 @@ impl S3Error {
         Self::invalid_request(format!(
             "The number of replication rules must not exceed the allowed limit of {most} rules."
         ))
+    }
+
+    /// There are too many destinations.
+    #[must_use]
+    pub fn too_many_replication_destinations(most: usize) -> Self {
+        Self::invalid_request(format!("The number of distinct destination bucket ARNs cannot exceed {most}"))
     }
 
     /// Two rules have one ID.
@@ -97,7 +111,7 @@ impl S3Error {
     /// A filter names a tag twice.
     #[must_use]
     pub fn duplicate_replication_tag() -> Self {
-        Self::invalid_tag("Duplicate Tag Keys are not allowed.", None)
+        Self::invalid_tag("Duplicate Tag Keys are not allowed.")
     }
 
     /// S3 has it and this server does not: nobody promises a time, and replicas do not change what they are replicas of.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use coffer_store::{Bucket, EncryptionMode, ObjectInfo, ObjectReader, ObjectStream, ObjectSums};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::replication::replication_status;
 use super::store_error::{KeyRole, Subject};
 use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
 use crate::auth::Principal;
@@ -199,6 +200,9 @@ fn answer(
     write_storage_class(&info.storage_class, headers);
     if !info.tags.is_empty() {
         headers.insert("x-amz-tagging-count", info.tags.len().into());
+    }
+    if let Some(status) = info.replication {
+        headers.insert("x-amz-replication-status", HeaderValue::from_static(replication_status(status)));
     }
     algorithms::write_sums(sums, info.part_count, headers);
     write_encryption(info.mode, read.customer_key.as_ref(), headers);

@@ -33,6 +33,7 @@ mod post;
 mod preflight;
 mod public_access_block;
 mod put;
+mod replication;
 mod request_payment;
 mod restore;
 mod store_error;
@@ -41,6 +42,8 @@ mod uploads;
 mod version;
 mod versioning;
 mod website;
+
+pub use replication::{DestinationState, ReplicationTargets};
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -53,6 +56,7 @@ use coffer_store::{Bucket, ETagMatch, InvalidObjectKey, MAX_OBJECT_KEY_LEN, Obje
 
 use http::HeaderMap;
 
+use self::replication::NoReplicationTargets;
 use self::store_error::Subject;
 use crate::auth::Identities;
 use crate::authorize::Authorizer;
@@ -86,6 +90,7 @@ pub struct S3Operations {
     identities: Arc<dyn Identities>,
     authorizer: Authorizer,
     settings: OperationSettings,
+    replication: Arc<dyn ReplicationTargets>,
 }
 
 impl S3Operations {
@@ -98,7 +103,14 @@ impl S3Operations {
             settings.region.clone(),
             settings.account_id.clone(),
         );
-        Self { store, identities, authorizer, settings }
+        let replication = Arc::new(NoReplicationTargets);
+        Self { store, identities, authorizer, settings, replication }
+    }
+
+    /// The same, with buckets elsewhere that objects can be replicated to.
+    #[must_use]
+    pub fn with_replication(self, replication: Arc<dyn ReplicationTargets>) -> Self {
+        Self { replication, ..self }
     }
 
     /// C-BLOCK: refuses a write that names a customer key, sound or not, to a bucket that blocks them.
@@ -216,6 +228,9 @@ impl S3Operations {
             Operation::ListTagsForResource => self.list_tags_for_resource(request).await,
             Operation::PutBucketRequestPayment => self.put_bucket_request_payment(request).await,
             Operation::GetBucketRequestPayment => self.get_bucket_request_payment(request).await,
+            Operation::PutBucketReplication => self.put_bucket_replication(request).await,
+            Operation::GetBucketReplication => self.get_bucket_replication(request).await,
+            Operation::DeleteBucketReplication => self.delete_bucket_replication(request).await,
             Operation::PutBucketPolicy => self.put_bucket_policy(request).await,
             Operation::GetBucketPolicy => self.get_bucket_policy(request).await,
             Operation::DeleteBucketPolicy => self.delete_bucket_policy(request).await,

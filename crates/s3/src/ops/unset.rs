@@ -12,10 +12,8 @@ use crate::xml;
 impl S3Operations {
     /// How S3 says that a bucket lacks what an operation asks for; of other operations, that they are not built.
     pub(super) fn unset(&self, request: &S3Request) -> Result<S3Response, S3Error> {
-        let bucket = request.bucket_name();
         match request.route.operation {
             Operation::GetBucketNotificationConfiguration => Ok(empty("NotificationConfiguration")),
-            Operation::GetBucketReplication => Err(S3Error::replication_configuration_not_found(bucket)),
             _ => Err(S3Error::not_implemented()),
         }
     }

@@ -26,6 +26,9 @@ impl S3Operations {
             if settings.object_lock.is_some() && status == VersioningStatus::Suspended {
                 return Err(S3Error::versioning_cannot_be_suspended());
             }
+            if settings.replication.is_some() && status == VersioningStatus::Suspended {
+                return Err(S3Error::replicated_bucket_keeps_versions());
+            }
             settings.versioning = Some(status);
             Ok(())
         })

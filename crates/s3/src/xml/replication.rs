@@ -1,16 +1,19 @@
 //! The document about where a bucket is replicated to.
 
 use coffer_configuration::{
-    ReplicationConfiguration, ReplicationDestination, ReplicationFilter, ReplicationMetrics, ReplicationRule,
-    ReplicationTag, SourceSelection,
+    InvalidTag, ReplicationConfiguration, ReplicationDestination, ReplicationFilter, ReplicationMetrics,
+    ReplicationRule, SourceSelection, Tag,
 };
 use coffer_crypto::random_array;
 
 use super::documents::once;
 use super::read::XmlReader;
-use super::write::{XmlWriter, document};
 use crate::error::S3Error;
 use crate::storage_class::is_storage_class;
+
+mod write;
+
+pub use write::write_replication_configuration;
 
 /// The most rules of a bucket.
 const MOST_RULES: usize = 1000;
@@ -18,9 +21,6 @@ const MOST_RULES: usize = 1000;
 const MOST_ID_CHARS: usize = 255;
 /// The most characters of a prefix.
 const MOST_PREFIX_CHARS: usize = 1024;
-/// The most characters of a tag's key and of its value.
-const MOST_TAG_KEY_CHARS: usize = 128;
-const MOST_TAG_VALUE_CHARS: usize = 256;
 /// The only threshold of S3's, in minutes.
 const THRESHOLD_MINUTES: u32 = 15;
 
@@ -210,7 +210,7 @@ fn parse_filter(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
 
 /// `And` joins at least two things.
 fn parse_and(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
-    let (mut prefix, mut tags) = (None, Vec::<ReplicationTag>::new());
+    let (mut prefix, mut tags) = (None, Vec::<Tag>::new());
     while let Some(name) = xml.child()? {
         match name.as_str() {
             "Prefix" => once(&mut prefix, parse_prefix(xml)?)?,
@@ -230,7 +230,7 @@ fn parse_and(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
     }
 }
 
-fn parse_tag(xml: &mut XmlReader<'_>) -> Result<ReplicationTag, S3Error> {
+fn parse_tag(xml: &mut XmlReader<'_>) -> Result<Tag, S3Error> {
     let (mut key, mut value) = (None, None);
     while let Some(name) = xml.child()? {
         match name.as_str() {
@@ -240,13 +240,12 @@ fn parse_tag(xml: &mut XmlReader<'_>) -> Result<ReplicationTag, S3Error> {
         }
     }
     let (Some(key), Some(value)) = (key, value) else { return Err(S3Error::malformed_xml()) };
-    if key.is_empty() || key.chars().count() > MOST_TAG_KEY_CHARS {
-        return Err(S3Error::invalid_tag("The TagKey you have provided is invalid", Some(&key)));
+    let tag = Tag { key, value };
+    match tag.check() {
+        Ok(()) => Ok(tag),
+        Err(InvalidTag::Key) => Err(S3Error::invalid_tag("The TagKey you have provided is invalid")),
+        Err(InvalidTag::Value) => Err(S3Error::invalid_tag("The TagValue you have provided is invalid")),
     }
-    if value.chars().count() > MOST_TAG_VALUE_CHARS {
-        return Err(S3Error::invalid_tag("The TagValue you have provided is invalid", Some(&key)));
-    }
-    Ok(ReplicationTag { key, value })
 }
 
 fn parse_source_selection(xml: &mut XmlReader<'_>) -> Result<SourceSelection, S3Error> {
@@ -378,112 +377,6 @@ fn parse_minutes(xml: &mut XmlReader<'_>) -> Result<u32, S3Error> {
         Some(other) => Err(S3Error::invalid_argument("Minutes must be 15.", "Minutes", Some(&other.to_string()))),
         None => Err(S3Error::malformed_xml()),
     }
-}
-
-/// Writes what GetBucketReplication answers.
-#[must_use]
-pub fn write_replication_configuration(configuration: &ReplicationConfiguration) -> String {
-    document("ReplicationConfiguration", |xml| {
-        xml.text("Role", &configuration.role);
-        for rule in &configuration.rules {
-            xml.element("Rule", |xml| write_rule(rule, xml));
-        }
-    })
-}
-
-fn write_rule(rule: &ReplicationRule, xml: &mut XmlWriter) {
-    xml.text("ID", &rule.id);
-    if let Some(priority) = rule.priority {
-        xml.value("Priority", priority);
-    }
-    match &rule.filter {
-        ReplicationFilter::RulePrefix(prefix) => {
-            xml.text("Prefix", prefix);
-        }
-        filter => {
-            xml.element("Filter", |xml| write_filter(filter, xml));
-        }
-    }
-    xml.text("Status", status(rule.enabled));
-    if let Some(selection) = rule.source_selection {
-        xml.element("SourceSelectionCriteria", |xml| {
-            let elements = [
-                ("SseKmsEncryptedObjects", selection.no_kms_objects),
-                ("ReplicaModifications", selection.no_replica_modifications),
-            ];
-            for (element, _) in elements.iter().filter(|(_, is_there)| *is_there) {
-                write_status(xml, element, Some(false));
-            }
-        });
-    }
-    write_status(xml, "DeleteMarkerReplication", rule.delete_markers);
-    write_status(xml, "ExistingObjectReplication", rule.existing_objects);
-    xml.element("Destination", |xml| write_destination(&rule.destination, xml));
-}
-
-fn write_filter(filter: &ReplicationFilter, xml: &mut XmlWriter) {
-    match filter {
-        ReplicationFilter::RulePrefix(_) | ReplicationFilter::All => {}
-        ReplicationFilter::Prefix(prefix) => {
-            xml.text("Prefix", prefix);
-        }
-        ReplicationFilter::Tag(tag) => write_tag(tag, xml),
-        ReplicationFilter::And(prefix, tags) => {
-            xml.element("And", |xml| {
-                xml.text_if("Prefix", prefix.as_ref());
-                tags.iter().for_each(|tag| write_tag(tag, xml));
-            });
-        }
-    }
-}
-
-fn write_tag(tag: &ReplicationTag, xml: &mut XmlWriter) {
-    xml.element("Tag", |xml| {
-        xml.text("Key", &tag.key).text("Value", &tag.value);
-    });
-}
-
-fn write_destination(destination: &ReplicationDestination, xml: &mut XmlWriter) {
-    xml.text("Bucket", format!("{BUCKET_ARN}{}", destination.bucket));
-    xml.text_if("Account", destination.account.as_ref());
-    xml.text_if("StorageClass", destination.storage_class.as_ref());
-    if destination.owner_is_destination {
-        xml.element("AccessControlTranslation", |xml| {
-            xml.text("Owner", "Destination");
-        });
-    }
-    if let Some(minutes) = destination.replication_time_minutes {
-        xml.element("ReplicationTime", |xml| {
-            xml.text("Status", status(false));
-            write_minutes(xml, "Time", minutes);
-        });
-    }
-    if let Some(metrics) = destination.metrics {
-        xml.element("Metrics", |xml| {
-            xml.text("Status", status(metrics.enabled));
-            if let Some(minutes) = metrics.threshold_minutes {
-                write_minutes(xml, "EventThreshold", minutes);
-            }
-        });
-    }
-}
-
-fn write_minutes(xml: &mut XmlWriter, element: &str, minutes: u32) {
-    xml.element(element, |xml| {
-        xml.value("Minutes", minutes);
-    });
-}
-
-fn write_status(xml: &mut XmlWriter, element: &str, enabled: Option<bool>) {
-    if let Some(enabled) = enabled {
-        xml.element(element, |xml| {
-            xml.text("Status", status(enabled));
-        });
-    }
-}
-
-fn status(enabled: bool) -> &'static str {
-    if enabled { "Enabled" } else { "Disabled" }
 }
 
 #[cfg(test)]

@@ -107,6 +107,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Networks(|s| &mut s.oidc_private_networks),
     },
     Setting {
+        name: "replication_targets",
+        about: "A file that names where buckets may be replicated to",
+        kind: Kind::OptionalPath(|s| &mut s.replication_targets),
+    },
+    Setting {
         name: "access_log",
         about: "Where to write a line of JSON for each request: off, stdout or a file, opened again at SIGHUP",
         kind: Kind::Text(|s| &mut s.access_log),
