@@ -96,7 +96,7 @@ impl Store {
             let (mut record, found) = self.object_version(bucket, target).await?;
             change(&mut record)?;
             let mut commit = Commit::new();
-            if let Some(replication) = record.replication.as_mut().filter(|_| what != ObjectChange::AclSet) {
+            if let Some(replication) = record.replication.as_mut().filter(|_| is_followed(what)) {
                 replication.changed();
                 self.queue_replicas(&mut commit, bucket, target.key, &record);
             }
@@ -120,4 +120,9 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether replicas follow a change, as on S3, where lists stay with their owners and transitions where they are ruled.
+fn is_followed(change: ObjectChange) -> bool {
+    matches!(change, ObjectChange::Tagged | ObjectChange::Untagged | ObjectChange::LockSet)
 }
