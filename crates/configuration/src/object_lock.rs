@@ -46,6 +46,17 @@ pub enum RetentionMode {
     Compliance,
 }
 
+impl RetentionPeriod {
+    /// How many days it has.
+    #[must_use]
+    pub fn days(self) -> u64 {
+        match self {
+            Self::Days(days) => u64::from(days),
+            Self::Years(years) => u64::from(years) * 365,
+        }
+    }
+}
+
 impl RetentionMode {
     /// S3's name.
     #[must_use]
@@ -92,11 +103,8 @@ impl DefaultRetention {
     #[must_use]
     pub fn from(&self, now_ms: u64) -> Retention {
         const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-        let days = match self.period {
-            RetentionPeriod::Days(days) => u64::from(days),
-            RetentionPeriod::Years(years) => u64::from(years) * 365,
-        };
-        Retention { mode: self.mode, until_ms: now_ms.saturating_add(days.saturating_mul(DAY_MS)) }
+        let period_ms = self.period.days().saturating_mul(DAY_MS);
+        Retention { mode: self.mode, until_ms: now_ms.saturating_add(period_ms) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the headers of a write, and of a removal, say about Object Lock.
 
-use coffer_configuration::{ObjectLock, Retention, RetentionMode};
+use coffer_configuration::{ObjectLock, ObjectLockConfiguration, Retention, RetentionMode};
 use coffer_store::Bucket;
 
 use crate::error::{LOCK_LEGAL_HOLD, LOCK_MODE, LOCK_RETAIN_UNTIL, S3Error};
@@ -67,9 +67,11 @@ pub fn legal_hold_name(on: bool) -> &'static str {
     if on { "ON" } else { "OFF" }
 }
 
-/// What a document that changes the lock of a version asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a document of Object Lock asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockDocument {
+    /// Object Lock of the bucket.
+    Configuration(ObjectLockConfiguration),
     /// Another retention, or none.
     Retention(Option<Retention>),
     /// A legal hold, on or off.

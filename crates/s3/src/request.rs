@@ -82,7 +82,7 @@ pub(crate) struct Admitted {
     pub(crate) bucket: Option<Bucket>,
     /// The source of a copy, and its bucket.
     pub(crate) source: Option<(CopySource, Bucket)>,
-    /// What the body of PutObjectRetention or PutObjectLegalHold asks for.
+    /// What the body of PutObjectLockConfiguration, PutObjectRetention or PutObjectLegalHold asks for.
     pub(crate) lock_document: Option<Result<LockDocument, S3Error>>,
     /// The body, if it had a part in the question: not verified yet.
     pub(crate) document: Option<Bytes>,

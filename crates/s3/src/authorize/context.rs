@@ -133,7 +133,11 @@ fn set_keys(context: &mut Context, name: &str, keys: Vec<String>) {
 
 /// What the request asks to be kept: of a document what it says, of headers how long.
 fn set_lock(context: &mut Context, request: &S3Request) {
-    let until_ms = match &request.admitted.lock_document {
+    let remaining = |until_ms| remaining_days(until_ms, request.now_ms);
+    let days = match &request.admitted.lock_document {
+        Some(Ok(LockDocument::Configuration(configuration))) => {
+            configuration.default_retention.map(|default| default.period.days())
+        }
         Some(Ok(LockDocument::LegalHold(on))) => {
             context.set("s3:object-lock-legal-hold", legal_hold_name(*on));
             None
@@ -141,13 +145,15 @@ fn set_lock(context: &mut Context, request: &S3Request) {
         Some(Ok(LockDocument::Retention(retention))) => retention.map(|retention| {
             context.set("s3:object-lock-mode", retention.mode.name());
             context.set("s3:object-lock-retain-until-date", iso8601(retention.until_ms));
-            retention.until_ms
+            remaining(retention.until_ms)
         }),
         Some(Err(_)) => None,
-        None => text(request.headers.as_map(), LOCK_RETAIN_UNTIL).as_deref().and_then(parse_timestamp),
+        None => {
+            let until = text(request.headers.as_map(), LOCK_RETAIN_UNTIL);
+            until.as_deref().and_then(parse_timestamp).map(remaining)
+        }
     };
-    let days = until_ms.map(|until_ms| remaining_days(until_ms, request.now_ms).to_string());
-    context.set_if("s3:object-lock-remaining-retention-days", days);
+    context.set_if("s3:object-lock-remaining-retention-days", days.map(|days| days.to_string()));
 }
 
 fn is_listing(operation: Operation) -> bool {

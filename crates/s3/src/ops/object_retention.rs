@@ -6,41 +6,27 @@ use coffer_store::{Bucket, ChangedBy, LockChange};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::get::ascii;
+use super::object_lock::lock_document;
 use super::{S3Operations, version};
 use crate::authorize::{Target, bypasses_governance};
 use crate::error::{LOCK_LEGAL_HOLD, LOCK_MODE, LOCK_RETAIN_UNTIL, S3Error};
 use crate::object_lock::{LockDocument, legal_hold_name};
 use crate::request::S3Request;
 use crate::response::S3Response;
-use crate::route::Operation;
 use crate::time::iso8601;
-use crate::xml::{parse_legal_hold_document, parse_retention, write_legal_hold, write_retention};
-
-const MAX_DOCUMENT_LEN: usize = 64 << 10;
+use crate::xml::{write_legal_hold, write_retention};
 
 impl S3Operations {
-    /// Reads what PutObjectRetention and PutObjectLegalHold ask for: policies look at it, so it is read before anybody
-    /// is asked. What is wrong with it is said to who may send it.
-    pub(super) async fn read_lock_document(&self, request: &mut S3Request) {
-        let operation = request.route.operation;
-        if matches!(operation, Operation::PutObjectRetention | Operation::PutObjectLegalHold) {
-            let document = self.covered_document(request, MAX_DOCUMENT_LEN).await;
-            request.admitted.lock_document = Some(document.and_then(|document| match operation {
-                Operation::PutObjectRetention => parse_retention(&document).map(LockDocument::Retention),
-                _ => parse_legal_hold_document(&document).map(LockDocument::LegalHold),
-            }));
-        }
-    }
-
     /// PutObjectRetention and PutObjectLegalHold.
     pub(super) async fn put_object_lock(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         let (bucket, key) = (request.bucket()?, request.object_key()?);
-        let document = request.admitted.lock_document.take().ok_or_else(S3Error::internal_error)??;
+        let document = lock_document(request)?;
         let target = version::target(request, &key)?;
         if bucket.object_lock().is_none() {
             return Err(S3Error::bucket_without_object_lock());
         }
         let change = match document {
+            LockDocument::Configuration(_) => return Err(S3Error::internal_error()),
             LockDocument::LegalHold(on) => LockChange::LegalHold(on),
             LockDocument::Retention(retention) => {
                 if let Some(past) = retention.filter(|retention| !retention.holds(request.now_ms)) {

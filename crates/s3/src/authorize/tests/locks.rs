@@ -60,6 +60,31 @@ async fn policies_see_what_is_to_be_kept() {
 }
 
 #[tokio::test]
+async fn policies_see_how_long_the_default_keeps() {
+    let world = World::new().await;
+    let locks = |default: &str| {
+        let rule = format!("<Rule><DefaultRetention>{default}</DefaultRetention></Rule>");
+        let rule = if default.is_empty() { "" } else { &rule };
+        let enabled = "<ObjectLockEnabled>Enabled</ObjectLockEnabled>";
+        let body = format!("<ObjectLockConfiguration>{enabled}{rule}</ObjectLockConfiguration>");
+        put(&root(OURS), "/photos?object-lock", &[], &body)
+    };
+    let condition = r#"{"NumericGreaterThan":{"s3:object-lock-remaining-retention-days":"365"}}"#;
+    let action = r#""Action":"s3:PutBucketObjectLockConfiguration","Resource":"arn:aws:s3:::photos""#;
+    world.policy(&format!(r#"{{"Effect":"Deny","Principal":"*",{action},"Condition":{condition}}}"#)).await;
+    let not_versioned = (409, "InvalidBucketState");
+    for (default, expected) in [
+        ("<Mode>GOVERNANCE</Mode><Days>366</Days>", DENIED),
+        ("<Mode>COMPLIANCE</Mode><Years>2</Years>", DENIED),
+        ("<Mode>COMPLIANCE</Mode><Years>1</Years>", not_versioned),
+        ("<Mode>GOVERNANCE</Mode><Days>365</Days>", not_versioned),
+        ("", not_versioned),
+    ] {
+        assert_eq!(world.answer_to(locks(default)).await, expected, "{default}");
+    }
+}
+
+#[tokio::test]
 async fn headers_beside_a_document_do_not_speak_for_it() {
     let world = World::new().await;
     let headers = [
@@ -79,7 +104,7 @@ async fn headers_beside_a_document_do_not_speak_for_it() {
 #[tokio::test]
 async fn what_is_wrong_with_a_document_is_for_who_may_send_it() {
     let world = World::new().await;
-    for target in ["/photos/cat?retention", "/photos/cat?legal-hold"] {
+    for target in ["/photos/cat?retention", "/photos/cat?legal-hold", "/photos?object-lock"] {
         for who in [Principal::Anonymous, alice(OURS, ""), root(THEIRS), allowed(r#""s3:PutObject""#)] {
             assert_eq!(world.answer_to(put(&who, target, &[], "<junk")).await, DENIED, "{target}");
         }
