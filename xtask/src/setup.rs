@@ -1,4 +1,4 @@
-//! What the end-to-end tests need on this machine: s3cmd and Node from Debian, the other clients in `.venv`, the identity
+//! What the end-to-end tests need on this machine: programs from Debian, the other clients in `.venv`, the identity
 //! provider in its folder.
 
 use std::fs;
@@ -9,20 +9,25 @@ use anyhow::{Context, Result, ensure};
 
 use crate::say;
 
+/// Packages of Debian, each with what shows that it is there: a program and its arguments.
+const PACKAGES: &[(&str, &str, &[&str])] = &[
+    ("s3cmd", "s3cmd", &["--version"]),
+    ("restic", "restic", &["version"]),
+    ("duplicity", "duplicity", &["--version"]),
+    // What duplicity, which is run by Debian's Python, speaks S3 with.
+    ("python3-boto3", "/usr/bin/python3", &["-c", "import boto3"]),
+    ("s3fs", "s3fs", &["--version"]),
+    ("python3-venv", "python3", &["-c", "import ensurepip, venv"]),
+    ("nodejs", "node", &["--version"]),
+    ("npm", "npm", &["--version"]),
+];
+
 /// Installs what is missing, and returns the Python of the project's virtual environment.
 ///
 /// When everything is there, no network is needed.
 pub(crate) fn python(root: &Path) -> Result<PathBuf> {
-    let mut packages = Vec::new();
-    if !succeeds("s3cmd", &["--version"]) {
-        packages.push("s3cmd");
-    }
-    if !succeeds("python3", &["-c", "import ensurepip, venv"]) {
-        packages.extend(["python3", "python3-venv"]);
-    }
-    if !succeeds("npm", &["--version"]) {
-        packages.extend(["nodejs", "npm"]);
-    }
+    let missing = PACKAGES.iter().filter(|(_, program, arguments)| !succeeds(program, arguments));
+    let packages: Vec<_> = missing.map(|(package, ..)| *package).collect();
     if !packages.is_empty() {
         install(&packages)?;
     }
