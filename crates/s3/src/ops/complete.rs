@@ -69,7 +69,7 @@ impl S3Operations {
         }));
         response.status = StatusCode::OK;
         write_encryption(completed.info.mode, customer_key.as_ref(), &mut response.headers);
-        version::write_version(&bucket, completed.info.version, &mut response.headers);
+        version::write_new_version(completed.info.version, &mut response.headers);
         Ok(response)
     }
 }

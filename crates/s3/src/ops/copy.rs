@@ -86,7 +86,7 @@ impl S3Operations {
         }));
         response.status = StatusCode::OK;
         write_encryption(copied.info.mode, customer_key(&encryption), &mut response.headers);
-        version::write_version(&bucket, copied.info.version, &mut response.headers);
+        version::write_new_version(copied.info.version, &mut response.headers);
         if source_bucket.versioning().is_some() {
             response.headers.insert(version::COPY_SOURCE_VERSION_ID, ascii(&source_version.to_string()));
         }

@@ -37,7 +37,7 @@ impl S3Operations {
             }
             None => S3Response::new(form.answer.status).with(header::LOCATION, &location),
         };
-        write_stored(&request.bucket()?, &stored, super::put::customer_key(&encryption), &mut response.headers);
+        write_stored(&stored, super::put::customer_key(&encryption), &mut response.headers);
         Ok(response)
     }
 }

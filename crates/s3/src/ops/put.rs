@@ -1,7 +1,7 @@
 //! PutObject.
 
 use coffer_configuration::Tag;
-use coffer_store::{Bucket, ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
+use coffer_store::{ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
@@ -29,7 +29,7 @@ impl S3Operations {
         }
         let (stored, encryption) = self.store_body(request, None).await?;
         let mut response = S3Response::new(StatusCode::OK);
-        write_stored(&request.bucket()?, &stored, customer_key(&encryption), &mut response.headers);
+        write_stored(&stored, customer_key(&encryption), &mut response.headers);
         Ok(response)
     }
 
@@ -126,14 +126,9 @@ pub(super) fn customer_key(encryption: &RequestEncryption) -> Option<&CustomerKe
     }
 }
 
-/// Says what was stored: ETag, checksums, encryption.
-pub(super) fn write_stored(
-    bucket: &Bucket,
-    stored: &StoredObject,
-    customer_key: Option<&CustomerKey>,
-    headers: &mut HeaderMap,
-) {
-    version::write_version(bucket, stored.info.version, headers);
+/// Says what was stored: version, ETag, checksums, encryption.
+pub(super) fn write_stored(stored: &StoredObject, customer_key: Option<&CustomerKey>, headers: &mut HeaderMap) {
+    version::write_new_version(stored.info.version, headers);
     headers.insert(header::ETAG, ascii(&quoted(&stored.info.etag)));
     algorithms::write_sums(stored.sums.as_ref(), stored.info.part_count, headers);
     write_encryption(stored.info.mode, customer_key, headers);

@@ -55,6 +55,13 @@ pub(super) fn write_version(bucket: &Bucket, version: VersionId, headers: &mut H
     }
 }
 
+/// Says which version a write made. S3 does not say it of the version `null`.
+pub(super) fn write_new_version(version: VersionId, headers: &mut HeaderMap) {
+    if version != VersionId::Null {
+        headers.insert(VERSION_ID, ascii(&version.to_string()));
+    }
+}
+
 /// The answer to who asked for a version that is a delete marker.
 pub(super) fn named_marker(method: &str, marker: &DeleteMarkerInfo) -> S3Error {
     let error = S3Error::method_not_allowed(method, "DeleteMarker", "DELETE".to_owned());
