@@ -2,12 +2,12 @@
 
 import pytest
 
-from support.access import NAMESPACE, delete_document, get_document, policy_of, put_document, put_policy, statement, unblock
+from support.access import delete_document, get_document, policy_of, put_document, put_policy, statement, unblock
+from support.cors_documents import ORIGIN, put_cors, rule
 from support.errors import ACCESS_DENIED, MALFORMED_XML, NO_SUCH_BUCKET, expect_error
 from support.forms import BOUNDARY, Form, encode
 from support.iam import client_of
 
-ORIGIN = "https://app.example.org"
 OTHER = "https://evil.example.org"
 NO_RULES = (404, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
 NOT_ALLOWED = (
@@ -15,16 +15,6 @@ NOT_ALLOWED = (
     "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / "
     "Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
 VARY = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
-
-
-def rule(origin=ORIGIN, methods=("GET",), more=""):
-    allowed = "".join(f"<AllowedMethod>{method}</AllowedMethod>" for method in methods)
-    return f"<CORSRule>{allowed}<AllowedOrigin>{origin}</AllowedOrigin>{more}</CORSRule>"
-
-
-def put_cors(client, bucket, *rules, headers=None):
-    return put_document(
-        client, bucket, "cors", f'<CORSConfiguration xmlns="{NAMESPACE}">{"".join(rules)}</CORSConfiguration>', headers=headers)
 
 
 def told(answer):

@@ -56,12 +56,27 @@ impl Metadata {
         if !fields.iter().any(|(name, _)| name == "content-type") {
             fields.push(("content-type".into(), DEFAULT_CONTENT_TYPE.into()));
         }
-        let redirect = fields.iter().find(|(name, _)| name == WEBSITE_REDIRECT);
-        if redirect.is_some_and(|(_, to)| !["/", "http://", "https://"].iter().any(|start| to.starts_with(start))) {
-            return Err(S3Error::invalid_redirect_location());
+        if let Some((_, to)) = fields.iter().find(|(name, _)| name == WEBSITE_REDIRECT) {
+            check_redirect(to)?;
         }
         fields.sort();
         Ok(Self(fields))
+    }
+
+    /// The metadata of the copy of an object that has `self`: the same, but for where a website redirects to, which a
+    /// copy has only if its request says so.
+    ///
+    /// # Errors
+    /// `InvalidRedirectLocation`.
+    pub fn of_copy(mut self, headers: &Headers) -> Result<Self, S3Error> {
+        self.0.retain(|(name, _)| name != WEBSITE_REDIRECT);
+        if let Some(to) = headers.bytes(WEBSITE_REDIRECT)?.filter(|to| !to.is_empty()) {
+            let to = text(to);
+            check_redirect(&to)?;
+            self.0.push((WEBSITE_REDIRECT.to_owned(), to));
+            self.0.sort();
+        }
+        Ok(self)
     }
 
     /// Metadata from fields as [`Metadata::fields`] gave them.
@@ -111,6 +126,12 @@ pub fn response_overrides(query: &Query) -> Result<Vec<(HeaderName, HeaderValue)
 /// The entry of [`OVERRIDABLE`] that `header` is.
 fn header_name(header: &str) -> &'static str {
     OVERRIDABLE.iter().find(|name| **name == header).expect("the caller looked it up")
+}
+
+/// Refuses what a website could not redirect to.
+fn check_redirect(to: &str) -> Result<(), S3Error> {
+    let leads_somewhere = ["/", "http://", "https://"].iter().any(|start| to.starts_with(start));
+    if leads_somewhere { Ok(()) } else { Err(S3Error::invalid_redirect_location()) }
 }
 
 fn text(value: &[u8]) -> String {
@@ -220,6 +241,16 @@ mod tests {
         let redirect = |to: &str| Metadata::parse(&headers(&[(WEBSITE_REDIRECT, to)])).is_ok();
         assert!(redirect("/page") && redirect("https://example.org"));
         assert!(!redirect("javascript:alert(1)") && !redirect("page"));
+    }
+
+    #[test]
+    fn a_copy_redirects_only_if_its_request_says_so() {
+        let source = || Metadata::from_fields(vec![field("content-type", "a/b"), field(WEBSITE_REDIRECT, "/old")]);
+        let copied = |pairs: &[(&str, &str)]| source().of_copy(&headers(pairs));
+        assert_eq!(copied(&[]).unwrap().fields(), [field("content-type", "a/b")]);
+        let redirected = copied(&[(WEBSITE_REDIRECT, "/new"), ("content-type", "c/d")]).unwrap();
+        assert_eq!(redirected.fields(), [field("content-type", "a/b"), field(WEBSITE_REDIRECT, "/new")]);
+        assert!(copied(&[(WEBSITE_REDIRECT, "javascript:alert(1)")]).is_err());
     }
 
     #[test]

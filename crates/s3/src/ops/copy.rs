@@ -63,9 +63,13 @@ impl S3Operations {
         if !replace_tags && !reader.info().tags.is_empty() {
             self.check_copied_tags(request, source, source_bucket, &bucket).await?;
         }
+        let metadata = match replace {
+            true => Metadata::parse(&request.headers)?,
+            false => Metadata::from_fields(reader.info().headers.clone()).of_copy(&request.headers)?,
+        };
         let copy = CopyObject {
             encryption: applied(&encryption),
-            headers: if replace { Some(Metadata::parse(&request.headers)?.fields().to_vec()) } else { None },
+            headers: Some(metadata.fields().to_vec()),
             tags: if replace_tags { Some(pairs(parse_tagging_header(&request.headers)?)) } else { None },
             storage_class: storage_class.unwrap_or("STANDARD").to_owned(),
             algorithm,
