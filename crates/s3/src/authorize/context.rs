@@ -91,7 +91,8 @@ fn set_tags(context: &mut Context, request: &S3Request) {
 /// Tags that an object is to have. What cannot be read is no tag, and is refused later; what the operation does not heed
 /// does not count.
 fn object_tags(request: &S3Request) -> Vec<Tag> {
-    let form = request.form.as_ref().and_then(|form| form.tagging.as_deref());
+    let form = request.form.as_ref().and_then(|form| form.tagging.as_deref()).map(str::as_bytes);
+    let document = form.or(request.admitted.document.as_deref());
     let is_heeded = match request.route.operation {
         Operation::CopyObject => {
             text(request.headers.as_map(), "x-amz-tagging-directive").as_deref() == Some("REPLACE")
@@ -100,8 +101,8 @@ fn object_tags(request: &S3Request) -> Vec<Tag> {
         _ => false,
     };
     let header = text(request.headers.as_map(), TAGGING).filter(|_| is_heeded);
-    let tags = match (form, header) {
-        (Some(document), _) => parse_tagging(document.as_bytes()).ok(),
+    let tags = match (document, header) {
+        (Some(document), _) => parse_tagging(document).ok(),
         (None, header) => header.and_then(|header| read_tagging(&header)),
     };
     tags.unwrap_or_default()

@@ -74,6 +74,7 @@ impl S3Operations {
         };
         let mut response = answer(&bucket, &read, &info, sums.as_ref(), partial.then_some(range), body);
         self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
+        self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
         Ok(response)
     }
 
@@ -91,6 +92,7 @@ impl S3Operations {
             let sums = sums.filter(|_| range.is_none());
             let mut response = head_answer(&bucket, &read, &info, sums.as_ref(), range);
             self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
+            self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
             return Ok(response);
         }
         let found = self.store.get_object(&bucket, target, customer_key.as_deref()).await;
@@ -101,6 +103,7 @@ impl S3Operations {
         let sums = part_sums(&read, &reader).map_err(|error| subject.error(error))?;
         let mut response = head_answer(&bucket, &read, &info, sums.as_ref(), Some(range));
         self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
+        self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
         Ok(response)
     }
 }
@@ -198,9 +201,6 @@ fn answer(
         headers.insert("x-amz-mp-parts-count", count.into());
     }
     write_storage_class(&info.storage_class, headers);
-    if !info.tags.is_empty() {
-        headers.insert("x-amz-tagging-count", info.tags.len().into());
-    }
     if let Some(status) = info.replication {
         headers.insert("x-amz-replication-status", HeaderValue::from_static(replication_status(status)));
     }

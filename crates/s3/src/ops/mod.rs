@@ -25,6 +25,7 @@ mod logging;
 mod object_encryption;
 mod object_lock;
 mod object_retention;
+mod object_tagging;
 mod owner;
 mod ownership;
 mod parts;
@@ -220,6 +221,9 @@ impl S3Operations {
             Operation::PutObjectRetention | Operation::PutObjectLegalHold => self.put_object_lock(request).await,
             Operation::GetObjectRetention => self.get_object_retention(request).await,
             Operation::GetObjectLegalHold => self.get_object_legal_hold(request).await,
+            Operation::PutObjectTagging => self.put_object_tagging(request).await,
+            Operation::GetObjectTagging => self.get_object_tagging(request).await,
+            Operation::DeleteObjectTagging => self.delete_object_tagging(request).await,
             Operation::PutBucketTagging => self.put_bucket_tagging(request).await,
             Operation::GetBucketTagging => self.get_bucket_tagging(request).await,
             Operation::DeleteBucketTagging => self.delete_bucket_tagging(request).await,
