@@ -5,8 +5,10 @@ import json
 import pytest
 
 from support.iam import client_of
-from support.pages import Reader, commands_of
+from support.nats import NatsServer
+from support.pages import Reader, blocks_of, commands_of
 from support.tools import Tool
+from support.webhook import Receiver
 
 HTTPS, HTTP = "https://127.0.0.1:9443", "http://127.0.0.1:9000"
 KEYS = "AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=..."
@@ -76,3 +78,29 @@ def test_web_identity(fresh_server, reader):
     assert iam.get_role(RoleName="backup")["Role"]["Arn"] in commands[-2]
     arn = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"][0]["Arn"]
     assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["backup"]
+
+
+def test_notifications(make_server, tmp_path):
+    """The targets of the page, at addresses of this machine."""
+    receiver = Receiver().start()
+    (tmp_path / "inbox.key").write_text("a key of at least 24 bytes")
+    nats = NatsServer(tmp_path, 'authorization { user: "coffer", password: "secret" }').start()
+    (tmp_path / "nats.password").write_text("secret")
+    (settings,) = blocks_of("notifications.md", "toml")
+    for name, value in (
+        ("https://hooks.example.com/s3", receiver.url), ("tls://nats.example.com:4222", nats.url), ("/etc/coffer", str(tmp_path))):
+        assert name in settings
+        settings = settings.replace(name, value)
+    (tmp_path / "coffer.toml").write_text(settings)
+    server = make_server(environment={"COFFER_CONFIG": str(tmp_path / "coffer.toml")}).start()
+    reader = Reader(Tool("aws", server, tmp_path / "home"))
+    reader.home.mkdir()
+    (reader.home / "cat.jpg").write_bytes(b"cat")
+    for command in commands_of("notifications.md"):
+        reader.run(command.replace(HTTP, server.url))
+        if "aws s3 cp" in command:
+            (record,) = receiver.wait("photos", 1)
+            assert record["s3"]["configurationId"] == "new-photos" and record["s3"]["object"]["key"] == "new/cat.jpg"
+    assert "NotificationConfiguration" not in reader.run("aws s3api get-bucket-notification-configuration --bucket photos")
+    receiver.stop()
+    nats.stop()

@@ -10,6 +10,11 @@ HERE_DOCUMENT = re.compile(r"<<'(\w+)'")
 ASSIGNMENT = re.compile(r"(\w+)=\$\((.*)\)", re.DOTALL)
 
 
+def blocks_of(page, language):
+    """The code blocks of the page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
 def commands_of(page):
     """Every command of the page's shell blocks, with its continuation lines and here-documents, comments and prompts off."""
     text = (DOCS / page).read_text()

@@ -22,6 +22,7 @@ pub mod etag;
 pub mod headers;
 pub mod log;
 pub mod metadata;
+pub mod notification;
 pub mod object_lock;
 pub mod ops;
 pub mod post;

@@ -7,6 +7,7 @@ mod load;
 mod nearest;
 mod network;
 mod setting;
+mod target;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub(crate) use load::{Config, Given};
 pub(crate) use network::Network;
 pub(crate) use setting::{Kind, SETTINGS, Setting};
+pub(crate) use target::{Nats, Target, TargetSettings, Webhook};
 
 /// Every setting, with its value in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,10 @@ pub(crate) struct Settings {
     pub(crate) lifecycle_interval_seconds: u64,
     /// The length of the days that lifecycle rules count, in seconds.
     pub(crate) lifecycle_day_seconds: u64,
+    /// How long an event waits for its target before it is dropped, in seconds.
+    pub(crate) notification_max_age_seconds: u64,
+    /// Where events can be sent; tables of the configuration file alone.
+    pub(crate) notification: TargetSettings,
     /// The log filter: a level, or directives by module.
     pub(crate) log: String,
     /// The largest object, in bytes, that is kept inside its record instead of a blob of its own.
@@ -120,6 +126,8 @@ impl Settings {
             server_access_log_seconds: 300,
             lifecycle_interval_seconds: 24 * 60 * 60,
             lifecycle_day_seconds: 24 * 60 * 60,
+            notification_max_age_seconds: 4 * 24 * 60 * 60,
+            notification: TargetSettings::new(),
             log: String::from("info"),
             inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,

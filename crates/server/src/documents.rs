@@ -1,4 +1,4 @@
-//! The way out: documents of identity providers over HTTPS.
+//! Documents of identity providers over HTTPS.
 //!
 //! The URLs are chosen by whoever may make identity providers, and by the providers. So what is reached is decided by
 //! address, after the name is resolved and with no name looked up again: the internet, and the networks that the
@@ -8,10 +8,9 @@ mod reach;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
 use coffer_iam::{DocumentError, Documents};
@@ -19,15 +18,11 @@ use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
-use tokio_rustls::TlsConnector;
 
 use crate::config::Network;
+use crate::outbound::OutboundTls;
 use reach::may_reach;
 
 /// How long it may take to have a document.
@@ -43,10 +38,7 @@ const MOST_ADDRESSES: usize = 4;
 pub(crate) struct HttpsDocuments {
     /// Networks that are not the internet's, and may be reached.
     networks: Vec<Network>,
-    /// Certificate authorities that are trusted beside those of the system.
-    authorities: Vec<CertificateDer<'static>>,
-    /// Made when it is needed: a server without identity providers does not read the system's certificates.
-    tls: OnceCell<TlsConnector>,
+    tls: OutboundTls,
 }
 
 impl HttpsDocuments {
@@ -55,16 +47,7 @@ impl HttpsDocuments {
     /// # Errors
     /// When the file cannot be read or holds no certificate.
     pub(crate) fn new(networks: Vec<Network>, ca_file: Option<&Path>) -> Result<Self> {
-        let mut authorities = Vec::new();
-        if let Some(path) = ca_file {
-            let read = || -> Result<Vec<_>> {
-                let certificates = CertificateDer::pem_file_iter(path)?.collect::<Result<Vec<_>, _>>()?;
-                anyhow::ensure!(!certificates.is_empty(), "it holds no certificate");
-                Ok(certificates)
-            };
-            authorities = read().with_context(|| format!("`oidc_ca_file`: {} cannot be read", path.display()))?;
-        }
-        Ok(Self { networks, authorities, tls: OnceCell::new() })
+        Ok(Self { networks, tls: OutboundTls::new("oidc_ca_file", ca_file)? })
     }
 
     async fn fetch(&self, url: &str) -> Result<Bytes, String> {
@@ -77,7 +60,7 @@ impl HttpsDocuments {
         let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let stream = self.connect(&name, authority.port_u16().unwrap_or(443)).await?;
         let server_name = ServerName::try_from(name).map_err(|_| "the host is no name".to_owned())?;
-        let tls = self.tls.get_or_try_init(|| self.connector()).await?;
+        let tls = self.tls.connector().await?;
         let stream = tls.connect(server_name, stream).await.map_err(|error| format!("TLS: {error}"))?;
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(MAX_HEAD_LEN)
@@ -124,22 +107,6 @@ impl HttpsDocuments {
             }
         }
         Err(last)
-    }
-
-    async fn connector(&self) -> Result<TlsConnector, String> {
-        let system = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs);
-        let system = system.await.map_err(|_| "the system's certificates cannot be read".to_owned())?;
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(system.certs);
-        for authority in &self.authorities {
-            roots.add(authority.clone()).map_err(|error| format!("`oidc_ca_file`: {error}"))?;
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
     }
 }
 

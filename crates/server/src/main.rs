@@ -19,6 +19,8 @@ mod listen;
 mod lock;
 mod logs;
 mod metrics;
+mod notification;
+mod outbound;
 mod replication;
 mod s3;
 mod serve;

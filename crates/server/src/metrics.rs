@@ -1,5 +1,7 @@
 //! Counters of what the server does, in the text format of Prometheus.
 
+mod targets;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -7,8 +9,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use coffer_replication::ReplicationMetrics;
-use coffer_store::LifecycleProgress;
+use coffer_store::{Clock as _, LifecycleProgress, SystemClock};
 use http::StatusCode;
+
+pub(crate) use targets::TargetMetrics;
 
 /// Upper bounds of the latency histogram, in milliseconds.
 const BUCKETS_MS: [u64; 12] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 5_000, 30_000, 120_000];
@@ -35,6 +39,7 @@ pub(crate) struct Metrics {
     /// Requests being answered now.
     in_flight: Gauge,
     operations: RwLock<BTreeMap<&'static str, Arc<OperationMetrics>>>,
+    targets: RwLock<BTreeMap<String, Arc<TargetMetrics>>>,
 }
 
 /// A number that only grows.
@@ -190,6 +195,12 @@ impl Metrics {
         Arc::clone(operations.entry(name).or_default())
     }
 
+    /// What is counted of a target of notifications.
+    pub(crate) fn target(&self, name: &str) -> Arc<TargetMetrics> {
+        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(targets.entry(name.to_owned()).or_default())
+    }
+
     /// The text that Prometheus scrapes (exposition format 0.0.4).
     pub(crate) fn render(&self) -> String {
         let mut text = Exposition::default();
@@ -220,6 +231,8 @@ impl Metrics {
         for (name, operation) in operations.iter() {
             operation.render_latency(name, &mut text);
         }
+        let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
+        targets::render(targets.iter().map(|(name, target)| (name, &**target)), SystemClock.now_ms(), &mut text);
         process(&mut text);
         text.0
     }

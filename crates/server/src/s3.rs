@@ -30,10 +30,11 @@ use crate::identities::IamIdentities;
 use crate::listen::{Answer, Client, Handler};
 use crate::logs::{Entry, Logs};
 use crate::metrics::Metrics;
+use crate::notification::EventTargets;
 use crate::replication;
 
 /// The first account.
-const ACCOUNT_ID: &str = "000000000000";
+pub(crate) const ACCOUNT_ID: &str = "000000000000";
 /// The most bytes of a request to the APIs: a policy document of the largest kind, percent-encoded, several times over.
 const MAX_API_BODY_LEN: usize = 1 << 20;
 
@@ -58,6 +59,7 @@ impl S3 {
         access_log: Option<Arc<AccessLog>>,
         metrics: &Metrics,
         targets: &Arc<Targets>,
+        event_targets: Arc<EventTargets>,
     ) -> Result<Self> {
         let store = data.store.clone();
         let iam = IamSettings {
@@ -89,6 +91,7 @@ impl S3 {
         };
         let bucket_logs = BucketLogs::new(store.clone(), identities.clone(), bucket_logs, Arc::new(SystemClock));
         let operations = S3Operations::new(store, identities.clone(), operations)
+            .with_event_targets(event_targets)
             .with_replication(Arc::new(replication::Asked(Arc::clone(targets))));
         Ok(Self {
             service: S3Service::new(operations, identities, service, Arc::new(SystemClock)),

@@ -25,8 +25,9 @@ use crate::jobs;
 use crate::listen::{Listener, Shared};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
+use crate::notification::{self, EventTargets};
 use crate::replication;
-use crate::s3::S3;
+use crate::s3::{ACCOUNT_ID, S3};
 use crate::shutdown::{self, Shutdown, Signals};
 use crate::tls::{CertificateSource, Tls};
 use crate::welcome::Welcome;
@@ -52,6 +53,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     // Before anything is made: a port that is taken, or a certificate that does not do, must not cost the one look
     // at the new credentials.
     let listeners = bind(&settings).await?;
+    let event_targets = Arc::new(EventTargets::open(&settings.notification, ACCOUNT_ID)?);
     let given = given_certificate(&settings).map(Tls::load).transpose()?;
     let targets = Arc::new(replication::targets(settings.replication_targets.as_deref())?);
     let data = directory.open().await?;
@@ -63,12 +65,13 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let root = credentials::establish(&data.store, root_credentials).await?;
     let metrics = Arc::new(Metrics::default());
     let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
-    let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics, &targets).await?);
+    let events = Arc::clone(&event_targets);
+    let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics, &targets, events).await?);
     let logs = handler.logs().clone();
     announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
     let replicator =
         Replicator::new(data.store.clone(), targets, Arc::new(SystemClock), Arc::clone(&metrics.replication));
-    run(&settings, listeners, Served { handler, tls, metrics, replicator }, &data, signals).await;
+    run(&settings, listeners, Served { handler, tls, metrics, replicator, event_targets }, &data, signals).await;
     logs.finish().await;
     data.engine.close().context("the metadata could not be closed cleanly; what was acknowledged is safe")
 }
@@ -125,11 +128,12 @@ struct Served {
     tls: Option<Arc<Tls>>,
     metrics: Arc<Metrics>,
     replicator: Replicator,
+    event_targets: Arc<EventTargets>,
 }
 
 /// Serves until the shutdown is complete.
 async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Data, signals: Signals) {
-    let Served { handler, tls, metrics, replicator } = served;
+    let Served { handler, tls, metrics, replicator, event_targets } = served;
     let Logs { access: access_log, buckets: bucket_logs } = handler.logs().clone();
     let iam = handler.iam().clone();
     let shared = |connections: u64| Shared {
@@ -156,12 +160,20 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &D
     tasks.spawn(jobs::write_uses(iam.clone(), shutdown.clone()));
     tasks.spawn(jobs::replicate(replicator, shutdown.clone()));
     tasks.spawn(jobs::deliver_bucket_logs(bucket_logs, shutdown.clone()));
+    for target in event_targets.all() {
+        let counted = metrics.target(&target.name);
+        let target = Arc::clone(target);
+        tasks.spawn(notification::deliver(data.store.clone(), target, ACCOUNT_ID, counted, shutdown.clone()));
+    }
+    let max_age = Duration::from_secs(settings.notification_max_age_seconds);
+    let dropping =
+        notification::drop_old(data.store.clone(), event_targets, max_age, Arc::clone(&metrics), shutdown.clone());
+    tasks.spawn(dropping);
     let lifecycle = LifecycleSettings {
         interval_ms: settings.lifecycle_interval_seconds.saturating_mul(1000),
         day_ms: settings.lifecycle_day_seconds.saturating_mul(1000),
     };
-    let metrics = Arc::clone(&metrics);
-    tasks.spawn(jobs::follow_lifecycle_rules(data.store.clone(), lifecycle, metrics, shutdown.clone()));
+    tasks.spawn(jobs::follow_lifecycle_rules(data.store.clone(), lifecycle, Arc::clone(&metrics), shutdown.clone()));
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));
     tokio::spawn(trigger.follow(signals, Duration::from_secs(settings.drain_seconds)));

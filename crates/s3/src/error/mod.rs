@@ -12,6 +12,7 @@ mod general;
 mod integrity;
 mod lifecycle;
 mod logging;
+mod notification;
 mod object_encryption;
 mod object_lock;
 mod ownership;
@@ -29,6 +30,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::xml::XmlWriter;
 
 pub use encryption::SSE_ARGUMENT;
+pub use notification::destination_name;
 pub use object_lock::{LOCK_LEGAL_HOLD, LOCK_MODE, LOCK_RETAIN_UNTIL};
 
 /// An error answer of S3.
@@ -36,7 +38,7 @@ pub struct S3Error {
     status: StatusCode,
     code: &'static str,
     message: Cow<'static, str>,
-    elements: Vec<(&'static str, String)>,
+    elements: Vec<(Cow<'static, str>, String)>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -49,8 +51,8 @@ impl S3Error {
 
     /// Adds an element to the body, after those already there.
     #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.elements.push((name, value.to_string()));
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl ToString) -> Self {
+        self.elements.push((name.into(), value.to_string()));
         self
     }
 
@@ -82,12 +84,12 @@ impl S3Error {
     /// The value of the extra element `name`, if it is there.
     #[must_use]
     pub fn element(&self, name: &str) -> Option<&str> {
-        self.elements.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
+        self.elements.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The extra elements, in order.
     pub(crate) fn elements(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.elements.iter().map(|(name, value)| (*name, value.as_str()))
+        self.elements.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
     /// The headers that go with the answer.

@@ -22,6 +22,7 @@ mod get;
 mod lifecycle;
 mod listing;
 mod logging;
+mod notification;
 mod object_encryption;
 mod object_lock;
 mod object_retention;
@@ -38,12 +39,12 @@ mod replication;
 mod request_payment;
 mod restore;
 mod store_error;
-mod unset;
 mod uploads;
 mod version;
 mod versioning;
 mod website;
 
+pub use notification::is_target_name;
 pub use replication::{DestinationState, ReplicationTargets};
 
 use std::ops::Deref;
@@ -66,6 +67,7 @@ use crate::conditional::WriteCondition;
 use crate::cors::Crossing;
 use crate::error::S3Error;
 use crate::etag::ETagCondition;
+use crate::notification::{EventTargets, NoEventTargets};
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::route::Operation;
@@ -91,6 +93,7 @@ pub struct S3Operations {
     identities: Arc<dyn Identities>,
     authorizer: Authorizer,
     settings: OperationSettings,
+    event_targets: Arc<dyn EventTargets>,
     replication: Arc<dyn ReplicationTargets>,
 }
 
@@ -104,8 +107,14 @@ impl S3Operations {
             settings.region.clone(),
             settings.account_id.clone(),
         );
-        let replication = Arc::new(NoReplicationTargets);
-        Self { store, identities, authorizer, settings, replication }
+        let (event_targets, replication) = (Arc::new(NoEventTargets), Arc::new(NoReplicationTargets));
+        Self { store, identities, authorizer, settings, event_targets, replication }
+    }
+
+    /// The same, with targets that events can be sent to.
+    #[must_use]
+    pub fn with_event_targets(self, event_targets: Arc<dyn EventTargets>) -> Self {
+        Self { event_targets, ..self }
     }
 
     /// The same, with buckets elsewhere that objects can be replicated to.
@@ -216,6 +225,8 @@ impl S3Operations {
             Operation::DeleteBucketLifecycle => self.delete_bucket_lifecycle(request).await,
             Operation::PutBucketLogging => self.put_bucket_logging(request).await,
             Operation::GetBucketLogging => self.get_bucket_logging(request).await,
+            Operation::PutBucketNotificationConfiguration => self.put_bucket_notification(request).await,
+            Operation::GetBucketNotificationConfiguration => self.get_bucket_notification(request).await,
             Operation::PutObjectLockConfiguration => self.put_object_lock_configuration(request).await,
             Operation::GetObjectLockConfiguration => self.get_object_lock_configuration(request).await,
             Operation::PutObjectRetention | Operation::PutObjectLegalHold => self.put_object_lock(request).await,
@@ -309,7 +320,7 @@ impl S3Operations {
             Operation::GetObjectTorrent => Err(S3Error::resource_not_allowed("GET", "TORRENT")),
             Operation::SelectObjectContent => Err(S3Error::resource_not_allowed("POST", "SELECT")),
             Operation::RenameObject => Err(S3Error::resource_not_allowed("PUT", "OBJECT")),
-            _ => self.unset(request),
+            _ => Err(S3Error::not_implemented()),
         }
     }
 }

@@ -5,6 +5,7 @@ mod cors;
 mod documents;
 mod lifecycle;
 mod logging;
+mod notification;
 mod object;
 mod object_lock;
 mod read;
@@ -23,6 +24,10 @@ pub use documents::{
 };
 pub use lifecycle::{parse_lifecycle_configuration, write_lifecycle_configuration};
 pub use logging::{LoggingEnabled, parse_bucket_logging_status, write_bucket_logging_status};
+pub use notification::{
+    DestinationDocument, NotificationDocument, arn_element, parse_notification_configuration,
+    write_notification_configuration,
+};
 pub use object::{KmsKeyArn, RestoreRequest, RestoreTier, parse_abac_status, parse_object_encryption};
 pub use object_lock::{
     parse_legal_hold_document, parse_object_lock_configuration, parse_retention, write_legal_hold,

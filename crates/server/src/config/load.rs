@@ -9,12 +9,14 @@ use anyhow::{Context, Result, bail, ensure};
 use coffer_store::ObjectOwnership;
 
 use super::nearest::nearest;
-use super::{SETTINGS, Setting, Settings};
+use super::{SETTINGS, Setting, Settings, target};
 
 /// The variables that are not settings.
 const CONFIG: &str = "COFFER_CONFIG";
 const ROOT_ACCESS_KEY: &str = "COFFER_ROOT_ACCESS_KEY";
 const ROOT_SECRET_KEY: &str = "COFFER_ROOT_SECRET_KEY";
+/// The table of the configuration file that is no single setting.
+const TARGETS: &str = "notification";
 
 /// What the command line and the environment say.
 #[derive(Default)]
@@ -100,11 +102,12 @@ impl Config {
             let value = setting.value(&mut settings);
             text += &format!("{} = {value}  # {}\n", setting.name, self.source(setting.name));
         }
-        text += match self.root_credentials {
+        let credentials = match self.root_credentials {
             Some(_) => "# root credentials: from the environment\n",
             None => "# root credentials: made at first start and kept sealed in the store\n",
         };
-        text
+        // Tables come last in TOML.
+        text + credentials + &target::show(&self.settings.notification)
     }
 
     fn read_file(&mut self, path: &Path) -> Result<()> {
@@ -113,8 +116,13 @@ impl Config {
         let table: toml::Table =
             text.parse().with_context(|| format!("the configuration {} is not valid TOML", path.display()))?;
         for (name, value) in &table {
+            if name == TARGETS {
+                self.settings.notification = target::parse(value).with_context(|| path.display().to_string())?;
+                continue;
+            }
             let Some(setting) = SETTINGS.iter().find(|s| s.name == name) else {
-                bail!("{}: unknown setting `{name}`{}", path.display(), hint(name, SETTINGS.iter().map(|s| s.name)));
+                let known = SETTINGS.iter().map(|s| s.name).chain([TARGETS]);
+                bail!("{}: unknown setting `{name}`{}", path.display(), hint(name, known));
             };
             setting
                 .set_value(&mut self.settings, value)
@@ -210,6 +218,7 @@ fn check(settings: &Settings) -> Result<()> {
         ("server_access_log_seconds", settings.server_access_log_seconds),
         ("lifecycle_interval_seconds", settings.lifecycle_interval_seconds),
         ("lifecycle_day_seconds", settings.lifecycle_day_seconds),
+        ("notification_max_age_seconds", settings.notification_max_age_seconds),
     ] {
         ensure!(value > 0, "`{name}` must be at least 1");
     }

@@ -147,6 +147,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Number(|s| &mut s.lifecycle_day_seconds),
     },
     Setting {
+        name: "notification_max_age_seconds",
+        about: "How long an event waits for a target that does not take it before it is dropped, in seconds",
+        kind: Kind::Number(|s| &mut s.notification_max_age_seconds),
+    },
+    Setting {
         name: "log",
         about: "What to log: error, warn, info, debug, trace, or directives by module",
         kind: Kind::Text(|s| &mut s.log),
