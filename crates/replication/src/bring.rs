@@ -26,6 +26,8 @@ pub(crate) struct Bringing<'a> {
     pub(crate) task: &'a mut ReplicationTask,
     /// Nobody knows whether the replica has been made: an attempt broke off.
     pub(crate) is_uncertain: bool,
+    /// The time, in milliseconds since 1970.
+    pub(crate) now_ms: u64,
 }
 
 impl Bringing<'_> {
@@ -113,14 +115,15 @@ impl Bringing<'_> {
             .header("x-amz-server-side-encryption", "AES256")
             .header_if("x-amz-storage-class", Some(class).filter(|class| *class != "STANDARD"))
             .header_if("x-amz-tagging", Some(tags.join("&")).filter(|tags| !tags.is_empty()))
-            .headers(&lock_headers(&info.lock))
+            .headers(&lock_headers(&info.lock, self.now_ms))
     }
 }
 
-/// The headers that say what keeps an object from being removed.
-pub(crate) fn lock_headers(lock: &ObjectLock) -> Vec<(String, String)> {
+/// The headers that say what keeps an object from being removed at `now_ms`. A retention that has ended keeps nothing,
+/// and nobody takes one.
+pub(crate) fn lock_headers(lock: &ObjectLock, now_ms: u64) -> Vec<(String, String)> {
     let mut headers = Vec::new();
-    if let Some(retention) = lock.retention {
+    if let Some(retention) = lock.retention.filter(|retention| retention.holds(now_ms)) {
         headers.push(("x-amz-object-lock-mode".to_owned(), retention.mode.name().to_owned()));
         headers.push(("x-amz-object-lock-retain-until-date".to_owned(), iso8601(retention.until_ms)));
     }
@@ -171,10 +174,11 @@ mod tests {
     fn a_lock_goes_along_as_headers() {
         let retention = Retention { mode: RetentionMode::Compliance, until_ms: 1_893_456_000_500 };
         let lock = ObjectLock { retention: Some(retention), legal_hold: Some(true) };
-        let headers = lock_headers(&lock);
+        let headers = lock_headers(&lock, 1_893_456_000_499);
         assert_eq!(headers[0].1, "COMPLIANCE");
         assert_eq!(headers[1].1, "2030-01-01T00:00:00.5Z");
         assert_eq!(headers[2], ("x-amz-object-lock-legal-hold".to_owned(), "ON".to_owned()));
-        assert!(lock_headers(&ObjectLock { retention: None, legal_hold: Some(false) }).is_empty());
+        assert_eq!(lock_headers(&lock, 1_893_456_000_500), headers[2..], "it has ended");
+        assert!(lock_headers(&ObjectLock { retention: None, legal_hold: Some(false) }, 0).is_empty());
     }
 }

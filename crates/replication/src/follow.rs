@@ -30,7 +30,7 @@ impl Bringing<'_> {
         } else if tag_count > 0 {
             self.target.call(change("DELETE", "tagging")).await?;
         }
-        if let Some(retention) = info.lock.retention {
+        if let Some(retention) = info.lock.retention.filter(|retention| retention.holds(self.now_ms)) {
             let (mode, until) = (retention.mode.name(), iso8601(retention.until_ms));
             let document =
                 format!("<Retention><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>");

@@ -35,7 +35,7 @@ impl Bringing<'_> {
         }
         let mut completion = String::from("<CompleteMultipartUpload>");
         for part in &parts {
-            let etag = self.part(&upload_id, part, algorithm.is_some()).await?;
+            let etag = self.part(&upload_id, part).await?;
             let _ = write!(completion, "<Part><PartNumber>{}</PartNumber><ETag>&quot;{etag}&quot;</ETag>", part.number);
             if let Some((named, value)) = one_of(&part.checksums).filter(|_| algorithm.is_some()) {
                 let element = element_name(named);
@@ -69,13 +69,15 @@ impl Bringing<'_> {
     }
 
     /// Sends a part, again if it has to be. Returns its ETag, without quotes.
-    async fn part(&self, upload_id: &str, part: &PartInfo, with_checksum: bool) -> Result<String, Failure> {
+    ///
+    /// Its checksum goes along even if its upload names no algorithm: a part of what is to be locked must have one.
+    async fn part(&self, upload_id: &str, part: &PartInfo) -> Result<String, Failure> {
         let mut attempt = 1;
         loop {
             let reader = self.store.get_object(self.bucket, self.source(), None).await?;
             let (stream, _) = reader.read(part.range.clone()).await?;
             let call = self.call("PUT").query("partNumber", part.number.to_string()).query("uploadId", upload_id);
-            let call = match one_of(&part.checksums).filter(|_| with_checksum) {
+            let call = match one_of(&part.checksums) {
                 Some((named, value)) => call.header(format!("x-amz-checksum-{}", wire_name(named)), value),
                 None => call,
             };

@@ -168,7 +168,9 @@ impl Replicator {
         let is_uncertain = task.queued_ms < self.started_ms || lock(&self.tasks_delayed).contains_key(&name);
         let destination = &rule.destination;
         let (store, bucket_ref) = (&self.store, &bucket);
-        let mut bringing = Bringing { store, target, bucket: bucket_ref, destination, task: &mut task, is_uncertain };
+        let now_ms = self.clock.now_ms();
+        let mut bringing =
+            Bringing { store, target, bucket: bucket_ref, destination, task: &mut task, is_uncertain, now_ms };
         let brought = match &subject {
             ReplicationSubject::Object { info, replica } => bringing.object(info, replica.clone()).await,
             ReplicationSubject::Marker(_) => bringing.marker().await,
