@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use coffer_store::{ChangedBy, Checksums, CompleteUpload, CompletedPart, EncryptionMode, StoreError};
 use http::StatusCode;
 
+use super::expiration::write_expiration;
 use super::get::write_encryption;
 use super::store_error::KeyRole;
 use super::uploads::{upload_id, upload_subject};
@@ -70,6 +71,7 @@ impl S3Operations {
         response.status = StatusCode::OK;
         write_encryption(completed.info.mode, customer_key.as_ref(), &mut response.headers);
         version::write_new_version(completed.info.version, &mut response.headers);
+        write_expiration(&bucket, &key, &completed.info, &mut response.headers);
         Ok(response)
     }
 }

@@ -3,6 +3,7 @@
 use coffer_store::{Bucket, ChangedBy, CopyObject, ObjectKey, ObjectReader, ObjectVersion};
 use http::StatusCode;
 
+use super::expiration::write_expiration;
 use super::get::{ascii, write_encryption};
 use super::put::{applied, customer_key};
 use super::store_error::{KeyRole, Subject};
@@ -91,6 +92,7 @@ impl S3Operations {
         response.status = StatusCode::OK;
         write_encryption(copied.info.mode, customer_key(&encryption), &mut response.headers);
         version::write_new_version(copied.info.version, &mut response.headers);
+        write_expiration(&bucket, &key, &copied.info, &mut response.headers);
         if source_bucket.versioning().is_some() {
             response.headers.insert(version::COPY_SOURCE_VERSION_ID, ascii(&source_version.to_string()));
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use coffer_store::{Bucket, EncryptionMode, ObjectInfo, ObjectReader, ObjectStream, ObjectSums};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
+use super::expiration::write_expiration_of_read;
 use super::replication::replication_status;
 use super::store_error::{KeyRole, Subject};
 use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
@@ -75,6 +76,7 @@ impl S3Operations {
         let mut response = answer(&bucket, &read, &info, sums.as_ref(), partial.then_some(range), body);
         self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
         self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
+        write_expiration_of_read(request, &bucket, &key, &info, &mut response.headers);
         Ok(response)
     }
 
@@ -93,6 +95,7 @@ impl S3Operations {
             let mut response = head_answer(&bucket, &read, &info, sums.as_ref(), range);
             self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
             self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
+            write_expiration_of_read(request, &bucket, &key, &info, &mut response.headers);
             return Ok(response);
         }
         let found = self.store.get_object(&bucket, target, customer_key.as_deref()).await;
@@ -104,6 +107,7 @@ impl S3Operations {
         let mut response = head_answer(&bucket, &read, &info, sums.as_ref(), Some(range));
         self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
         self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
+        write_expiration_of_read(request, &bucket, &key, &info, &mut response.headers);
         Ok(response)
     }
 }

@@ -4,11 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use coffer_configuration::{LifecycleConfiguration, TransitionDefaultMinimumObjectSize};
 use coffer_crypto::random_array;
-use coffer_store::StoreError;
 use http::{HeaderName, StatusCode};
 
 use super::S3Operations;
-use super::store_error::Subject;
 use crate::checksum::RequestedChecksums;
 use crate::error::S3Error;
 use crate::request::S3Request;
@@ -57,12 +55,11 @@ impl S3Operations {
         request: &S3Request,
         lifecycle: Option<LifecycleConfiguration>,
     ) -> Result<(), S3Error> {
-        let bucket = request.bucket()?;
-        let set = self.store.configure_bucket(bucket.name(), |_, settings| {
+        self.configure(request, |_, settings| {
             settings.lifecycle.clone_from(&lifecycle);
-            Ok::<_, StoreError>(())
-        });
-        set.await.map_err(|error| Subject { bucket: request.bucket_name(), ..Subject::default() }.error(error))
+            Ok(())
+        })
+        .await
     }
 }
 

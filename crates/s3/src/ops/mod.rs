@@ -18,6 +18,7 @@ mod configure;
 mod copy;
 mod cors;
 mod delete;
+mod expiration;
 mod get;
 mod lifecycle;
 mod listing;

@@ -4,6 +4,7 @@ use coffer_configuration::Tag;
 use http::{StatusCode, header};
 
 use super::S3Operations;
+use super::expiration::write_expiration;
 use super::put::write_stored;
 use crate::error::S3Error;
 use crate::etag::quoted;
@@ -38,6 +39,7 @@ impl S3Operations {
             None => S3Response::new(form.answer.status).with(header::LOCATION, &location),
         };
         write_stored(&stored, super::put::customer_key(&encryption), &mut response.headers);
+        write_expiration(&request.bucket()?, &request.object_key()?, &stored.info, &mut response.headers);
         Ok(response)
     }
 }

@@ -5,6 +5,7 @@ use coffer_store::{ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
+use super::expiration::write_expiration;
 use super::get::{ascii, write_encryption};
 use super::store_error::Subject;
 use super::{S3Operations, algorithms, version, write_conditions};
@@ -30,6 +31,7 @@ impl S3Operations {
         let (stored, encryption) = self.store_body(request, None).await?;
         let mut response = S3Response::new(StatusCode::OK);
         write_stored(&stored, customer_key(&encryption), &mut response.headers);
+        write_expiration(&request.bucket()?, &request.object_key()?, &stored.info, &mut response.headers);
         Ok(response)
     }
 

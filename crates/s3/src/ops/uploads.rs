@@ -3,6 +3,7 @@
 use coffer_store::{CreateUpload, InstanceId, ListUploads, UploadEntry, UploadInfo};
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::expiration::write_abort;
 use super::get::write_encryption;
 use super::listing::{ListQuery, MOST_ENTRIES};
 use super::owner::Owners;
@@ -46,6 +47,7 @@ impl S3Operations {
                 .text("UploadId", upload.upload_id.to_string());
         }));
         write_encryption(upload.mode, customer_key(&encryption), &mut response.headers);
+        write_abort(&bucket, &upload, &mut response.headers);
         if let Some((algorithm, checksum_type)) = checksum {
             let mut put = |name, value| {
                 response.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -81,7 +83,7 @@ impl S3Operations {
         let truncated = max > 0 && parts.len() > max;
         parts.truncate(max);
         let next = parts.last().map_or(0, |part| part.number);
-        let owners = self.owners(bucket);
+        let owners = self.owners(bucket.clone());
         let mut response = S3Response::xml(xml::document("ListPartsResult", |xml| {
             xml.text("Bucket", request.bucket_name())
                 .text("Key", key.as_str())
@@ -106,6 +108,7 @@ impl S3Operations {
             }
         }));
         response.status = StatusCode::OK;
+        write_abort(&bucket, &upload, &mut response.headers);
         Ok(response)
     }
 
