@@ -17,6 +17,7 @@ from support.iam import allow, client_of, create_user
 from support.server import wait_until
 from support.signer import Credentials
 from support.sse import CustomerKey
+from support.versions import delete_objects, put_versioning, version_id
 
 MIB = 1 << 20
 SECONDS = 1
@@ -325,6 +326,21 @@ def test_every_object_of_a_batch_and_every_source_of_a_copy_has_its_line(client,
     line = line_of(client, target, missing)
     assert (line["operation"], line["status"], line["error_code"]) == ("REST.COPY.OBJECT_GET", "404", "NoSuchKey")
     assert line_of(client, target, part)["operation"] == "REST.COPY.PART_GET"
+
+
+def test_lines_name_the_version(client, logged):
+    source, target = logged
+    put_versioning(client, source, "Enabled")
+    put = client.put(source, "a", b"12345")
+    read = client.get(source, "a", query={"versionId": version_id(put)})
+    marked = client.delete(source, "a")
+    batch = delete_objects(client, source, ("a", version_id(put)), "b")
+    assert [line_of(client, target, each)["version_id"] for each in (put, read, marked)] == [
+        version_id(put), version_id(put), version_id(marked)]
+    id = batch.header("x-amz-request-id")
+    found = [line for line in lines(client, target) if line["request_id"] == id and line["operation"] == "BATCH.DELETE.OBJECT"]
+    assert [(line["key"], line["version_id"]) for line in found] == [
+        ("a", version_id(put)), ("b", batch.text("Deleted/DeleteMarkerVersionId"))]
 
 
 def test_a_download_that_breaks_off_is_logged(logging_server, client, logged):

@@ -25,11 +25,12 @@ const AT_ONCE: usize = 64;
 
 /// One of several deletions, as a log of its own.
 fn logged(bucket: &Bucket, object: &ObjectIdentifier, outcome: &Result<DeletedObject, S3Error>) -> FurtherObject {
+    let made = || outcome.as_ref().ok()?.version.map(|version| version.to_string());
     FurtherObject {
         operation: "BATCH.DELETE.OBJECT",
         bucket: bucket.name().as_str().to_owned(),
         key: object.key.clone(),
-        version_id: object.version_id.clone(),
+        version_id: object.version_id.clone().or_else(made),
         status: outcome.as_ref().err().map_or(StatusCode::NO_CONTENT, S3Error::status),
         error_code: outcome.as_ref().err().map(S3Error::code),
         size: None,
