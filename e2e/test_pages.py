@@ -7,6 +7,7 @@ import pytest
 from support.iam import client_of
 from support.nats import NatsServer
 from support.pages import Reader, blocks_of, commands_of
+from support.server import wait_until
 from support.tools import Tool
 from support.webhook import Receiver
 
@@ -104,3 +105,40 @@ def test_notifications(make_server, tmp_path):
     assert "NotificationConfiguration" not in reader.run("aws s3api get-bucket-notification-configuration --bucket photos")
     receiver.stop()
     nats.stop()
+
+
+def test_replication(make_server, tmp_path):
+    """Both files of the page are written as it shows them; the key is the one that its command makes."""
+    there, here = make_server().start(), make_server()
+    reader = Reader(Tool("aws", there, tmp_path))
+    (reader.home / "report.pdf").write_bytes(b"the report")
+    files = {
+        "https://backup.example:9443": there.tls_url, HTTPS: here.tls_url, "/etc/coffer/backup-ca.pem": str(there.ca_file),
+        "=backup-ca.pem": f"={there.ca_file}", "~/.config/coffer/tls/ca.pem": str(here.ca_file),
+        "/etc/coffer/reports-backup.credentials": str(tmp_path / "credentials")}
+    documents = blocks_of("replication.md", "toml")
+    servers, made = [there, here], None
+    for command in commands_of("replication.md"):
+        for shown, meant in files.items():
+            command = command.replace(shown, meant)
+        if KEYS in command:
+            server = servers.pop(0)
+            command = command.replace(KEYS, "AWS_ACCESS_KEY_ID={0.access_key} AWS_SECRET_ACCESS_KEY={0.secret_key}".format(server.credentials))
+        printed = reader.run(command)
+        if "create-access-key" in command:
+            made = key_in(printed)
+            credentials, targets = documents
+            (tmp_path / "credentials").write_text(
+                credentials.replace("AKIA...", made[0]).replace('secret_key = "..."', f'secret_key = "{made[1]}"'))
+            (tmp_path / "credentials").chmod(0o600)
+            for shown, meant in files.items():
+                targets = targets.replace(shown, meant)
+            (tmp_path / "targets.toml").write_text(targets)
+            here.environment["COFFER_REPLICATION_TARGETS"] = str(tmp_path / "targets.toml")
+            here.start()
+    s3 = client_of("s3", here)
+    status = lambda: s3.head_object(Bucket="reports", Key="report.pdf")["ReplicationStatus"]
+    wait_until(lambda: status() == "COMPLETED", 30, "the report is replicated")
+    assert client_of("s3", there).get_object(Bucket="reports-copy", Key="report.pdf")["Body"].read() == b"the report"
+    here.close()
+    there.close()

@@ -1,5 +1,6 @@
 """Replication: from one server to another, through everything that goes wrong on the way."""
 
+import datetime
 import hashlib
 import itertools
 import re
@@ -300,6 +301,44 @@ def test_only_who_may_replicate_says_that_it_is_a_replica(pair):
     assert Client(pair.source, replicator).put(source, "replica", b"1", says).status == 200
     assert status_of(pair, source, "replica") == "REPLICA"
     wait_for(pair, source, "k")
+
+
+def test_locks_go_along_and_follow(pair):
+    source, target = buckets_of(pair, ObjectLockEnabledForBucket=True)
+    until = datetime.datetime(2040, 1, 1, tzinfo=datetime.timezone.utc)
+    version = pair.here.put_object(
+        Bucket=source, Key="k", Body=b"1", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until,
+        ObjectLockLegalHoldStatus="ON")["VersionId"]
+    wait_for(pair, source, "k")
+    replica = pair.there.head_object(Bucket=target, Key="k")
+    assert (replica["ObjectLockMode"], replica["ObjectLockRetainUntilDate"]) == ("GOVERNANCE", until)
+    assert replica["ObjectLockLegalHoldStatus"] == "ON"
+    later = until.replace(year=2041)
+    pair.here.put_object_retention(Bucket=source, Key="k", Retention={"Mode": "GOVERNANCE", "RetainUntilDate": later})
+    pair.here.put_object_legal_hold(Bucket=source, Key="k", LegalHold={"Status": "OFF"})
+    head = lambda: pair.there.head_object(Bucket=target, Key="k")
+    wait_until(lambda: head()["ObjectLockRetainUntilDate"] == later, PATIENCE_S, "the retention follows")
+    wait_until(lambda: head()["ObjectLockLegalHoldStatus"] == "OFF", PATIENCE_S, "the hold follows")
+    wait_for(pair, source, "k")
+    # What the destination does not let go of stays, and the source says that it is not as it should be.
+    pair.here.put_object_retention(
+        Bucket=source, Key="k", VersionId=version, BypassGovernanceRetention=True,
+        Retention={"Mode": "GOVERNANCE", "RetainUntilDate": until})
+    wait_for(pair, source, "k", "FAILED")
+    assert head()["ObjectLockRetainUntilDate"] == later
+
+
+def test_a_lock_that_the_destination_cannot_keep_is_no_replica(pair):
+    number = next(_numbers)
+    source, target = f"source-{number}", f"target-{number}"
+    versioned(pair.there, target)
+    versioned(pair.here, source, ObjectLockEnabledForBucket=True)
+    replicate(pair.here, source, rule(target))
+    pair.here.put_object(Bucket=source, Key="held", Body=b"1", ObjectLockLegalHoldStatus="ON")
+    pair.here.put_object(Bucket=source, Key="free", Body=b"2")
+    wait_for(pair, source, "held", "FAILED")
+    wait_for(pair, source, "free")
+    assert list(versions_of(pair.there, target)) == ["free"]
 
 
 # Objects from before.
