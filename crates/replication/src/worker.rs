@@ -19,6 +19,8 @@ const PAGE: usize = 64;
 const AT_ONCE: usize = 4;
 /// The shortest pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(250);
+/// After a round in which nothing could be done, this many times as long as it took.
+const IDLE_SHARE: u32 = 9;
 /// The pause after the first failure; it doubles with each that follows,
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// up to this.
@@ -69,6 +71,8 @@ enum Outcome {
     Ended,
     /// It stays, and so do those of the same key behind it.
     Stays,
+    /// It stays, and so does everything for the same target.
+    TargetDelayed,
 }
 
 impl Replicator {
@@ -84,31 +88,45 @@ impl Replicator {
     pub async fn run(&self) {
         loop {
             let began = Instant::now();
-            if let Err(error) = self.round().await {
-                tracing::error!(%error, "the queue of replication cannot be worked on");
-                tokio::time::sleep(FIRST_DELAY).await;
-            }
-            // A long queue of what cannot go now is not read all the time.
-            tokio::time::sleep(PAUSE.max(began.elapsed() * 2)).await;
+            let pause = match self.round().await {
+                Ok(true) => PAUSE,
+                // A long queue of what cannot go now is not read all the time.
+                Ok(false) => (began.elapsed() * IDLE_SHARE).clamp(PAUSE, MOST_DELAY),
+                Err(error) => {
+                    tracing::error!(%error, "the queue of replication cannot be worked on");
+                    FIRST_DELAY
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
-    /// Goes through the whole queue once.
-    async fn round(&self) -> Result<(), StoreError> {
-        let searched: HashSet<String> = self.store.continue_replication_scans().await?.into_iter().collect();
+    /// Goes through the whole queue once. Returns whether anything has left it.
+    async fn round(&self) -> Result<bool, StoreError> {
+        // What is queued of these buckets waits for another round.
+        let mut held: HashSet<String> = self.store.continue_replication_scans().await?.into_iter().collect();
         let mut stuck: HashSet<(String, String, String)> = HashSet::new();
         let mut after: Option<ReplicationTask> = None;
-        let mut pending = 0;
+        let (mut pending, mut any_ended) = (0, false);
         loop {
             let page = self.store.replication_tasks(after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.clone());
-            let runs = runs_of(page, |task| searched.contains(task.bucket_name()) || stuck.contains(&group_of(task)));
+            let runs = runs_of(page, |task| held.contains(task.bucket_name()) || stuck.contains(&group_of(task)));
             let mut working =
                 futures_util::stream::iter(runs.into_iter().map(|run| self.run_of_key(run))).buffer_unordered(AT_ONCE);
-            while let Some((group, left)) = working.next().await {
+            let mut ended = Vec::new();
+            while let Some(run) = working.next().await {
+                ended.push(run);
+            }
+            drop(working);
+            for RunEnd { group, count, left, target_is_delayed } in ended {
                 pending += left;
-                if left > 0 {
+                any_ended |= left < count;
+                if target_is_delayed {
+                    // A bucket has one role, which stands for one target.
+                    held.insert(group.0);
+                } else if left > 0 {
                     stuck.insert(group);
                 }
             }
@@ -116,27 +134,32 @@ impl Replicator {
         self.metrics.pending.store(pending, Relaxed);
         let alive = |delay: &Delay| delay.until + MOST_DELAY > Instant::now();
         lock(&self.tasks_delayed).retain(|_, delay| alive(delay));
-        Ok(())
+        Ok(any_ended)
     }
 
-    /// Brings the versions of one key to one destination, in their order. Returns how many are left.
-    async fn run_of_key(&self, run: Run) -> ((String, String, String), u64) {
+    /// Brings the versions of one key to one destination, in their order.
+    async fn run_of_key(&self, run: Run) -> RunEnd {
         let Run { group, tasks, is_held } = run;
-        let mut left = tasks.len() as u64;
+        let count = tasks.len() as u64;
+        let mut end = RunEnd { group, count, left: count, target_is_delayed: false };
         if is_held {
-            return (group, left);
+            return end;
         }
         for task in tasks {
             match self.work(task).await {
-                Ok(Outcome::Ended) => left -= 1,
+                Ok(Outcome::Ended) => end.left -= 1,
                 Ok(Outcome::Stays) => break,
+                Ok(Outcome::TargetDelayed) => {
+                    end.target_is_delayed = true;
+                    break;
+                }
                 Err(error) => {
                     tracing::error!(%error, "a version cannot be replicated now");
                     break;
                 }
             }
         }
-        (group, left)
+        end
     }
 
     async fn work(&self, mut task: ReplicationTask) -> Result<Outcome, StoreError> {
@@ -163,7 +186,7 @@ impl Replicator {
             return self.fail(&bucket, &task, Failure::Later("no target is configured for the role".to_owned())).await;
         };
         if lock(&self.targets_delayed).get(role).is_some_and(|delay| Instant::now() < delay.until) {
-            return Ok(Outcome::Stays);
+            return Ok(Outcome::TargetDelayed);
         }
         let is_uncertain = task.queued_ms < self.started_ms || lock(&self.tasks_delayed).contains_key(&name);
         let destination = &rule.destination;
@@ -193,7 +216,7 @@ impl Replicator {
                 // What was sent may have arrived.
                 postpone(&mut lock(&self.tasks_delayed), name);
                 tracing::warn!(why, delay_s = delay.as_secs_f32(), "a replication target does not do what it should");
-                Ok(Outcome::Stays)
+                Ok(Outcome::TargetDelayed)
             }
             Err(failure) => self.fail(&bucket, &task, failure).await,
         }
@@ -242,6 +265,16 @@ struct Run {
     tasks: Vec<ReplicationTask>,
     /// It waits for something before it.
     is_held: bool,
+}
+
+/// What became of a run.
+struct RunEnd {
+    group: (String, String, String),
+    /// How many tasks there were.
+    count: u64,
+    /// How many of them stay.
+    left: u64,
+    target_is_delayed: bool,
 }
 
 fn runs_of(tasks: Vec<ReplicationTask>, is_held: impl Fn(&ReplicationTask) -> bool) -> Vec<Run> {
