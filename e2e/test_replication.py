@@ -303,6 +303,24 @@ def test_only_who_may_replicate_says_that_it_is_a_replica(pair):
     wait_for(pair, source, "k")
 
 
+def test_tags_follow(pair):
+    source, target = buckets_of(pair)
+    version = pair.here.put_object(Bucket=source, Key="k", Body=b"1", Tagging="a=1")["VersionId"]
+    pair.here.put_object(Bucket=source, Key="k", Body=b"2")
+    wait_for(pair, source, "k")
+    replicas = pair.there.list_object_versions(Bucket=target)["Versions"]
+    first = next(each["VersionId"] for each in replicas if not each["IsLatest"])
+    tags = [{"Key": "b", "Value": "2"}, {"Key": "c", "Value": ""}]
+    tags_of = lambda: pair.there.get_object_tagging(Bucket=target, Key="k", VersionId=first)["TagSet"]
+    pair.here.put_object_tagging(Bucket=source, Key="k", VersionId=version, Tagging={"TagSet": tags})
+    wait_until(lambda: tags_of() == tags, PATIENCE_S, "the tags follow")
+    pair.here.delete_object_tagging(Bucket=source, Key="k", VersionId=version)
+    wait_until(lambda: tags_of() == [], PATIENCE_S, "the tags go")
+    wait_for(pair, source, "k", VersionId=version)
+    assert len(pair.there.list_object_versions(Bucket=target)["Versions"]) == 2
+    assert pair.there.head_object(Bucket=target, Key="k", VersionId=first)["ReplicationStatus"] == "REPLICA"
+
+
 def test_locks_go_along_and_follow(pair):
     source, target = buckets_of(pair, ObjectLockEnabledForBucket=True)
     until = datetime.datetime(2040, 1, 1, tzinfo=datetime.timezone.utc)
