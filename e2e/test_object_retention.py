@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 import pytest
 from botocore.exceptions import ClientError
 
+from support.access import enable_acls, put_acl
 from support.checksums import content_md5
 from support.client import Client
 from support.errors import MALFORMED_XML, expect_error
@@ -348,13 +349,26 @@ def test_policies_bound_how_long_objects_are_kept(client, iam, server, locking):
     assert user.put(locking, "new", DATA, DIGEST | {HOLD: "OFF"}).status == 403
 
 
-def test_what_the_lock_does_not_keep_can_change(client, locking):
+def test_what_the_lock_does_not_keep_can_change(client, s3, locking):
     version = put_locked(client, locking, "object", mode="COMPLIANCE", until=future())
-    tags = "<Tagging><TagSet><Tag><Key>team</Key><Value>blue</Value></Tag></TagSet></Tagging>"
-    answer = put_document(client, locking, "object", "tagging", tags)
-    assert answer.status in (200, 501), answer
-    assert client.request("GET", locking, "object", query={"acl": ""}).status == 200
+    named = {"Bucket": locking, "Key": "object", "VersionId": version}
+    s3.put_object_tagging(**named, Tagging={"TagSet": [{"Key": "team", "Value": "blue"}]})
+    assert s3.get_object_tagging(**named)["TagSet"] == [{"Key": "team", "Value": "blue"}]
+    s3.delete_object_tagging(**named)
+    enable_acls(client, locking)
+    assert put_acl(client, locking, key="object", headers={"x-amz-acl": "public-read"}).status == 200
+    assert client.anonymous("GET", locking, "object").body == DATA
     expect_kept(client, locking, "object", version)
+
+
+@pytest.mark.parametrize("lock", [{"mode": "COMPLIANCE"}, {"mode": "GOVERNANCE"}, {"status": "ON"}])
+def test_the_encryption_of_a_locked_version_stays(client, locking, lock):
+    until = {"until": future()} if "mode" in lock else {}
+    put_locked(client, locking, "object", **lock, **until)
+    body = ("<ObjectEncryption><SSE-KMS><KMSKeyArn>arn:aws:kms:us-east-1:000000000000:key/12345678-1234-1234-1234-123456789012"
+            "</KMSKeyArn></SSE-KMS></ObjectEncryption>")
+    answer = put_document(client, locking, "object", "encryption", body)
+    assert answer.status == 403 and "S3 Object Lock" in answer.text("Message"), answer
 
 
 def test_presigned_urls_lock_too(client, locking):
