@@ -64,9 +64,12 @@ impl S3Operations {
             return Err(S3Error::new(StatusCode::BAD_REQUEST, "InvalidArgument", message));
         }
         let target = self.target_of(bucket, sent.kind, &sent.arn)?;
+        // Nobody tells of replication.
         let events = sent.events.iter().map(|name| {
             let message = "The event is not supported for notifications";
-            NotificationEvent::from_name(name).ok_or_else(|| S3Error::invalid_argument(message, "Event", Some(name)))
+            let told =
+                NotificationEvent::from_name(name).filter(|event| !NotificationEvent::ReplicationAny.includes(*event));
+            told.ok_or_else(|| S3Error::invalid_argument(message, "Event", Some(name)))
         });
         let events = events.collect::<Result<Vec<_>, _>>()?;
         let (mut prefix, mut suffix) = (None, None);
