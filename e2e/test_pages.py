@@ -142,3 +142,17 @@ def test_replication(make_server, tmp_path):
     assert client_of("s3", there).get_object(Bucket="reports-copy", Key="report.pdf")["Body"].read() == b"the report"
     here.close()
     there.close()
+
+
+def test_website_and_cors(make_server, tmp_path):
+    server = make_server(environment={"COFFER_WEBSITE_DOMAIN": "web.localhost"}).start()
+    reader = Reader(Tool("aws", server, tmp_path))
+    printed = []
+    for command in commands_of("website-and-cors.md"):
+        command = command.replace(HTTP, server.url).replace("web.localhost:9000", f"web.localhost:{server.port}")
+        printed.append((command, reader.run(command)))
+    pages = [answer for command, answer in printed if "app.web.localhost" in command and "OPTIONS" not in command and "curl" in command]
+    assert pages == ["<h1>Hello</h1>\n", "<h1>There is no such page</h1>\n", "<h1>Hello</h1>\n"]
+    allowed, refused = [answer for command, answer in printed if "OPTIONS" in command]
+    assert "200 OK" in allowed and f"access-control-allow-origin: http://app.web.localhost:{server.port}" in allowed.lower()
+    assert "<Code>AccessForbidden</Code>" in refused

@@ -20,6 +20,7 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("python3-venv", "python3", &["-c", "import ensurepip, venv"]),
     ("nodejs", "node", &["--version"]),
     ("npm", "npm", &["--version"]),
+    ("curl", "curl", &["--version"]),
     ("chromium-headless-shell", "chromium-headless-shell", &["--version"]),
 ];
 
