@@ -105,3 +105,58 @@ def test_s3api_bucket_encryption(aws, bucket):
                           "--sse-customer-key", "fileb://key-a")
     assert refused.returncode != 0 and "has blocked upload requests" in refused.stdout, refused.stdout
     aws.run("s3api", "delete-bucket-encryption", "--bucket", bucket)
+
+
+def s3api(aws, operation, *arguments):
+    """What the CLI printed, read."""
+    printed = aws.run("s3api", operation, *arguments)
+    return json.loads(printed) if printed.strip() else {}
+
+
+def test_versions_are_read_deleted_and_brought_back(aws, bucket, tmp_path):
+    s3api(aws, "put-bucket-versioning", "--bucket", bucket, "--versioning-configuration", "Status=Enabled")
+    assert s3api(aws, "get-bucket-versioning", "--bucket", bucket) == {"Status": "Enabled"}
+    bodies, versions = ["one", "number two"], []
+    for body in bodies:
+        (tmp_path / "body").write_text(body)
+        versions.append(s3api(aws, "put-object", "--bucket", bucket, "--key", "key", "--body", "body")["VersionId"])
+    for body, version in zip(bodies, versions):
+        s3api(aws, "get-object", "--bucket", bucket, "--key", "key", "--version-id", version, "back")
+        assert (tmp_path / "back").read_text() == body
+    aws.run("s3", "rm", f"s3://{bucket}/key")
+    assert aws.attempt("s3", "ls", f"s3://{bucket}/key").returncode == 1
+    listed = s3api(aws, "list-object-versions", "--bucket", bucket)
+    assert [each["VersionId"] for each in listed["Versions"]] == list(reversed(versions))
+    (marker,) = listed["DeleteMarkers"]
+    assert marker["IsLatest"] and "MethodNotAllowed" in aws.attempt(
+        "s3api", "get-object", "--bucket", bucket, "--key", "key", "--version-id", marker["VersionId"], "never").stdout
+    undone = s3api(aws, "delete-object", "--bucket", bucket, "--key", "key", "--version-id", marker["VersionId"])
+    assert undone == {"DeleteMarker": True, "VersionId": marker["VersionId"]}
+    s3api(aws, "copy-object", "--bucket", bucket, "--key", "key", "--copy-source", f"{bucket}/key?versionId={versions[0]}")
+    aws.run("s3", "cp", f"s3://{bucket}/key", "back")
+    assert (tmp_path / "back").read_text() == "one"
+
+
+def test_versions_are_listed_page_by_page(aws, bucket, tmp_path):
+    s3api(aws, "put-bucket-versioning", "--bucket", bucket, "--versioning-configuration", "Status=Enabled")
+    (tmp_path / "tree").mkdir()
+    for at in range(3):
+        for name in ("a", "b", "c"):
+            (tmp_path / "tree" / name).write_text(f"{name}{at}" + "." * at)
+        aws.run("s3", "sync", "tree", f"s3://{bucket}/")
+    aws.run("s3", "rm", "--recursive", f"s3://{bucket}/")
+    listed = s3api(aws, "list-object-versions", "--bucket", bucket, "--page-size", "2")
+    assert [each["Key"] for each in listed["Versions"]] == ["a"] * 3 + ["b"] * 3 + ["c"] * 3
+    assert [each["Key"] for each in listed["DeleteMarkers"]] == ["a", "b", "c"]
+    assert "BucketNotEmpty" in aws.attempt("s3", "rb", f"s3://{bucket}").stdout
+
+
+def test_copy_keeps_tags_and_metadata(aws, bucket, tmp_path):
+    (tmp_path / "file").write_text("x")
+    aws.run("s3", "cp", "file", f"s3://{bucket}/one", "--metadata", "colour=blue", "--content-type", "x/y")
+    s3api(aws, "put-object-tagging", "--bucket", bucket, "--key", "one", "--tagging", "TagSet=[{Key=team,Value=a b}]")
+    aws.run("s3", "cp", f"s3://{bucket}/one", f"s3://{bucket}/two")
+    head = s3api(aws, "head-object", "--bucket", bucket, "--key", "two")
+    assert head["Metadata"] == {"colour": "blue"} and head["ContentType"] == "x/y"
+    tags = s3api(aws, "get-object-tagging", "--bucket", bucket, "--key", "two")
+    assert tags["TagSet"] == [{"Key": "team", "Value": "a b"}]

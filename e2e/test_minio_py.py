@@ -1,16 +1,20 @@
 """minio-py: its own signer and its own multipart, plain and with customer keys."""
 
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
 import urllib3
 from minio import Minio
-from minio.commonconfig import CopySource
+from minio.commonconfig import COMPLIANCE, ENABLED, GOVERNANCE, CopySource, Filter, Tags
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
+from minio.lifecycleconfig import AbortIncompleteMultipartUpload, Expiration, LifecycleConfig, Rule
+from minio.objectlockconfig import DAYS, ObjectLockConfig
+from minio.retention import Retention
 from minio.sse import SseCustomerKey
+from minio.versioningconfig import VersioningConfig
 
 from support.sse import KEY_A, KEY_B, expect_customer_key, expect_sse_s3
 
@@ -82,3 +86,77 @@ def test_presigned_urls(minio, server, bucket):
     assert requests.put(put, data=b"x", verify=server.ca_file).status_code == 200
     get = minio.presigned_get_object(bucket, "object", expires=timedelta(minutes=1))
     assert requests.get(get, verify=server.ca_file).content == b"x"
+
+
+def test_versions(minio, bucket):
+    minio.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+    assert minio.get_bucket_versioning(bucket).status == ENABLED
+    one = minio.put_object(bucket, "object", io.BytesIO(b"one"), 3, sse=SSE_A)
+    two = minio.put_object(bucket, "object", io.BytesIO(b"two"), 3, sse=SSE_B)
+    minio.remove_object(bucket, "object")
+    assert read(minio, bucket, "object", version_id=one.version_id, ssec=SSE_A) == b"one"
+    assert read(minio, bucket, "object", version_id=two.version_id, ssec=SSE_B) == b"two"
+    listed = list(minio.list_objects(bucket, include_version=True))
+    assert [each.version_id for each in listed if not each.is_delete_marker] == [two.version_id, one.version_id]
+    assert [each.is_latest for each in listed if each.is_delete_marker] == ["true"]
+    everything = [DeleteObject(each.object_name, each.version_id) for each in listed]
+    assert list(minio.remove_objects(bucket, everything)) == []
+    assert list(minio.list_objects(bucket, include_version=True)) == []
+
+
+def test_object_lock(minio, bucket):
+    """Retention with the object and afterwards, legal holds, the bucket's default."""
+    locked = f"{bucket}-locked"
+    minio.make_bucket(locked, object_lock=True)
+    until = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=0)
+    written = minio.put_object(
+        locked, "object", io.BytesIO(b"x"), 1, retention=Retention(GOVERNANCE, until), legal_hold=True)
+    kept = minio.get_object_retention(locked, "object")
+    assert (kept.mode, kept.retain_until_date) == (GOVERNANCE, until)
+    assert minio.is_object_legal_hold_enabled(locked, "object")
+    with pytest.raises(S3Error, match="AccessDenied"):
+        minio.remove_object(locked, "object", version_id=written.version_id)
+    minio.disable_object_legal_hold(locked, "object", version_id=written.version_id)
+    assert not minio.is_object_legal_hold_enabled(locked, "object")
+    (error,) = minio.remove_objects(locked, [DeleteObject("object", written.version_id)])
+    assert error.code == "AccessDenied"
+    removed = minio.remove_objects(locked, [DeleteObject("object", written.version_id)], bypass_governance_mode=True)
+    assert list(removed) == []
+    minio.set_object_lock_config(locked, ObjectLockConfig(COMPLIANCE, 3, DAYS))
+    config = minio.get_object_lock_config(locked)
+    assert (config.mode, config.duration) == (COMPLIANCE, 3)
+    minio.put_object(locked, "by default", io.BytesIO(b"x"), 1)
+    assert minio.get_object_retention(locked, "by default").mode == COMPLIANCE
+    minio.delete_object_lock_config(locked)
+
+
+def test_tags(minio, bucket):
+    tags = Tags.new_object_tags()
+    tags["team"] = "a b"
+    minio.put_object(bucket, "object", io.BytesIO(b"x"), 1, tags=tags)
+    assert minio.get_object_tags(bucket, "object") == tags
+    tags["more"] = "+-=._:/@"
+    minio.set_object_tags(bucket, "object", tags)
+    assert minio.get_object_tags(bucket, "object") == tags
+    minio.delete_object_tags(bucket, "object")
+    assert minio.get_object_tags(bucket, "object") is None
+    bucket_tags = Tags.new_bucket_tags()
+    bucket_tags["cost"] = "centre"
+    minio.set_bucket_tags(bucket, bucket_tags)
+    assert minio.get_bucket_tags(bucket) == bucket_tags
+    minio.delete_bucket_tags(bucket)
+    assert minio.get_bucket_tags(bucket) is None
+
+
+def test_lifecycle(minio, bucket):
+    assert minio.get_bucket_lifecycle(bucket) is None
+    rules = LifecycleConfig([
+        Rule(ENABLED, rule_filter=Filter(prefix="logs/"), rule_id="logs", expiration=Expiration(days=365)),
+        Rule(ENABLED, rule_filter=Filter(prefix=""), rule_id="uploads",
+             abort_incomplete_multipart_upload=AbortIncompleteMultipartUpload(days_after_initiation=7))])
+    minio.set_bucket_lifecycle(bucket, rules)
+    kept = minio.get_bucket_lifecycle(bucket)
+    assert [rule.rule_id for rule in kept.rules] == ["logs", "uploads"]
+    assert kept.rules[0].expiration.days == 365
+    minio.delete_bucket_lifecycle(bucket)
+    assert minio.get_bucket_lifecycle(bucket) is None

@@ -77,3 +77,54 @@ def test_list_size_and_purge(rclone, bucket, client, tree):
     rclone.run("purge", f"plain:{bucket}/tree")
     assert client.keys(bucket) == []
 
+
+def test_server_side_sync_between_buckets(rclone, new_bucket, client, tree):
+    """Copies by the server only, the large ones part by part; `check` compares them without a download."""
+    source, target = new_bucket(), new_bucket()
+    rclone.run("copy", "tree", f"plain:{source}/tree")
+    copied = rclone.run("sync", "-vv", "--s3-copy-cutoff", "10Mi", f"plain:{source}", f"plain:{target}")
+    assert "Copied (server-side copy)" in copied and "Copied (new)" not in copied, copied
+    rclone.run("check", f"plain:{source}", f"plain:{target}")
+    rclone.run("check", "--download", f"plain:{source}", f"plain:{target}")
+    rclone.run("deletefile", f"plain:{source}/tree/one")
+    rclone.run("sync", f"plain:{source}", f"plain:{target}")
+    assert client.keys(target) == client.keys(source)
+    assert client.request("GET", target, query={"uploads": ""}).xml.find("Upload") is None
+
+
+@pytest.fixture
+def changed(rclone, bucket, tmp_path):
+    """A file that was written twice and a file that was deleted, in a bucket with versions."""
+    assert "Enabled" in rclone.run("backend", "versioning", f"plain:{bucket}", "Enabled")
+    assert "Enabled" in rclone.run("backend", "versioning", f"plain:{bucket}")
+    (tmp_path / "file").write_text("one")
+    rclone.run("copyto", "file", f"plain:{bucket}/file.txt")
+    rclone.run("copyto", "file", f"plain:{bucket}/gone.txt")
+    (tmp_path / "file").write_text("number two")
+    rclone.run("copyto", "--ignore-times", "file", f"plain:{bucket}/file.txt")
+    rclone.run("deletefile", f"plain:{bucket}/gone.txt")
+    return bucket
+
+
+def test_versions_are_listed_and_read(rclone, changed, tmp_path):
+    assert rclone.run("lsf", f"plain:{changed}").split() == ["file.txt"]
+    names = rclone.run("lsf", "--s3-versions", f"plain:{changed}").split()
+    old = [name for name in names if name.startswith("file-v")]
+    deleted = [name for name in names if name.startswith("gone-v")]
+    assert len(names) == 3 and len(old) == len(deleted) == 1, names
+    assert rclone.run("cat", "--s3-versions", f"plain:{changed}/{old[0]}") == "one"
+    assert rclone.run("cat", "--s3-versions", f"plain:{changed}/{deleted[0]}") == "one"
+    rclone.run("copy", "--s3-versions", f"plain:{changed}", "all")
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == sorted(names)
+
+
+def test_old_versions_are_cleaned_up(rclone, changed, s3):
+    rclone.run("backend", "cleanup-hidden", f"plain:{changed}")
+    left = s3.list_object_versions(Bucket=changed)
+    assert [(each["Key"], each["IsLatest"]) for each in left["Versions"]] == [("file.txt", True)]
+    assert rclone.run("cat", f"plain:{changed}/file.txt") == "number two"
+
+
+def test_a_bucket_with_versions_is_purged(rclone, changed, s3):
+    rclone.run("purge", "--s3-versions", f"plain:{changed}")
+    assert changed not in [each["Name"] for each in s3.list_buckets()["Buckets"]]
