@@ -1,10 +1,13 @@
 """s3cmd as hosting providers describe it: one option, or one line in ~/.s3cfg. It compares every ETag with the MD5."""
 
+import re
+
 import pytest
 
 from support.client import Client
 from support.sse import expect_sse_s3
 from support.tools import Tool, hashes, make_tree, sha256_of_file
+from support.versions import put_versioning
 
 CONFIGURATION = """[default]
 access_key = {access_key}
@@ -105,4 +108,35 @@ def test_copy_and_move(s3cmd, bucket, client, tmp_path):
 def test_bucket_that_is_not_empty_stays(s3cmd, bucket, client):
     client.put(bucket, "object", b"x")
     failed = s3cmd.attempt("rb", f"s3://{bucket}")
+    assert failed.returncode != 0 and "BucketNotEmpty" in failed.stdout
+
+
+def test_commands_that_look_after_a_bucket(s3cmd, bucket, client, tmp_path):
+    """What each asks besides what it is for is answered: none of them complains."""
+    (tmp_path / "rules.xml").write_text(
+        "<LifecycleConfiguration><Rule><ID>old</ID><Prefix>logs/</Prefix><Status>Enabled</Status>"
+        "<Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>")
+    (tmp_path / "cors.xml").write_text(
+        "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>")
+    (tmp_path / "file").write_bytes(b"x")
+    where = f"s3://{bucket}"
+    expect_no_complaint(s3cmd.run("info", where))
+    put_versioning(client, bucket, "Enabled")
+    for command, *arguments in (
+            ["setlifecycle", "rules.xml", where], ["setcors", "cors.xml", where], ["payer", where, "--requester-pays"], ["accesslog", where],
+            ["getnotification", where]):
+        expect_no_complaint(s3cmd.run(command, *arguments))
+    assert "logs/" in s3cmd.run("getlifecycle", where)
+    info = s3cmd.run("info", where)
+    expect_no_complaint(info)
+    assert re.search(r"Payer:\s+Requester", info) and "AllowedMethod" in info, info
+    for command in "dellifecycle", "delcors":
+        expect_no_complaint(s3cmd.run(command, where))
+    expect_no_complaint(s3cmd.run("put", "file", where, "--storage-class", "GLACIER", "--requester-pays"))
+    info = s3cmd.run("info", f"{where}/file")
+    expect_no_complaint(info)
+    assert re.search(r"Storage:\s+GLACIER", info), info
+    expect_no_complaint(s3cmd.run("restore", f"{where}/file", "--restore-days=2"))
+    expect_no_complaint(s3cmd.run("get", f"{where}/file", "back"))
+    failed = s3cmd.attempt("rb", where)
     assert failed.returncode != 0 and "BucketNotEmpty" in failed.stdout
