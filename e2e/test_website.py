@@ -424,3 +424,16 @@ def test_browsers_are_told_of_pages(client, site):
     asked = origin | {"Access-Control-Request-Method": "GET"}
     assert visit(client, site, "/page.html", "OPTIONS", asked).status == 200
     expect_page(visit(client, site, "/page.html", "OPTIONS", asked | {"Origin": "https://evil.test"}), 403, "AccessForbidden")
+
+
+@pytest.mark.parametrize("inner", [INDEX + ERROR, "<RedirectAllRequestsTo><HostName>example.org</HostName></RedirectAllRequestsTo>"],
+                         ids=["pages", "redirection"])
+def test_website_that_requesters_pay_for_has_no_visitors(client, site, inner):
+    assert put_website(client, site, inner).status == 200
+    payer = "<RequestPaymentConfiguration><Payer>{}</Payer></RequestPaymentConfiguration>"
+    put_document(client, site, "requestPayment", payer.format("Requester"))
+    for headers in ({}, {"x-amz-request-payer": "requester"}):
+        assert visit(client, site, headers=headers).status == 403
+        assert visit(client, site, "/page.html", headers=headers).status == 403
+    put_document(client, site, "requestPayment", payer.format("BucketOwner"))
+    assert visit(client, site).status in (200, 301)

@@ -30,3 +30,18 @@ impl Payer {
         [Self::BucketOwner, Self::Requester].into_iter().find(|payer| payer.name() == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payers_are_encoded_as_specified() {
+        for (payer, byte) in [(Payer::BucketOwner, 0), (Payer::Requester, 1)] {
+            assert_eq!(minicbor::to_vec(payer).unwrap(), [byte]);
+            assert_eq!(Payer::from_name(payer.name()), Some(payer));
+        }
+        assert!(minicbor::decode::<Payer>(&[2]).is_err());
+        assert_eq!(Payer::from_name("requester"), None);
+    }
+}

@@ -64,6 +64,12 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_is_encoded_as_specified() {
+        // {0: "k", 1: ""}
+        assert_eq!(minicbor::to_vec(Tag::new("k", "")).unwrap(), [0xa2, 0x00, 0x61, b'k', 0x01, 0x60]);
+    }
+
+    #[test]
     fn letters_of_any_script_spaces_and_some_marks_make_a_tag() {
         for text in ["a", "Cost Center", "環境", "number-Ⅷ-²", "+-=._:/@", "a\u{a0}b", "ü"] {
             assert_eq!(check(text, text), Ok(()), "{text}");

@@ -193,7 +193,9 @@ impl Operations for S3Operations {
     }
 
     async fn website(&self, bucket: &str) -> Result<WebsiteConfiguration, S3Error> {
-        website::website(&self.find_bucket(bucket).await?).cloned()
+        let bucket = self.find_bucket(bucket).await?;
+        request_payment::check_visitors(&bucket)?;
+        website::website(&bucket).cloned()
     }
 
     async fn tell_origin(&self, bucket: &str, crossing: &Crossing) -> HeaderMap {

@@ -54,6 +54,18 @@ impl S3Operations {
     }
 }
 
+/// Refuses the visitors of a website that they would pay for: nobody knows who they are, not even where they are only
+/// sent elsewhere.
+///
+/// # Errors
+/// `AccessDenied`.
+pub(super) fn check_visitors(bucket: &Bucket) -> Result<(), S3Error> {
+    match payer(bucket) {
+        Payer::BucketOwner => Ok(()),
+        Payer::Requester => Err(S3Error::access_denied()),
+    }
+}
+
 /// Tells the requester that they paid.
 pub(super) fn write_charged(response: &mut S3Response) {
     response.headers.insert(REQUEST_CHARGED, HeaderValue::from_static(REQUESTER));
