@@ -6,7 +6,8 @@ use coffer_s3::checksum::ChecksumAlgorithm;
 use coffer_s3::error::S3Error;
 use coffer_s3::xml::{
     AccessControlPolicy, CreateBucketConfiguration, Delete, ServerSideEncryptionConfiguration, XmlReader, document,
-    parse_bucket_logging_status, parse_complete_multipart_upload, parse_ownership_controls, parse_public_access_block,
+    parse_bucket_logging_status, parse_complete_multipart_upload, parse_lifecycle_configuration,
+    parse_ownership_controls, parse_public_access_block,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -19,6 +20,7 @@ fuzz_target!(|body: &[u8]| {
     assert!(ServerSideEncryptionConfiguration::parse(body).err().as_ref().is_none_or(refused));
     assert!(parse_ownership_controls(body).err().as_ref().is_none_or(refused));
     assert!(parse_bucket_logging_status(body).err().as_ref().is_none_or(refused));
+    assert!(parse_lifecycle_configuration(body).err().as_ref().is_none_or(refused));
     assert!(parse_public_access_block(body).err().as_ref().is_none_or(refused));
     match AccessControlPolicy::parse(body) {
         Ok(acl) => assert!(acl.grants.len() <= 100),

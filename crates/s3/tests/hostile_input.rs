@@ -11,7 +11,8 @@ use coffer_s3::route::{MAX_KEY_LEN, RequestLine, may_be_a_bucket, route};
 use coffer_s3::time::{http_date, iso8601, parse_http_date, parse_iso8601};
 use coffer_s3::xml::{
     AccessControlPolicy, CreateBucketConfiguration, Delete, ServerSideEncryptionConfiguration, XmlReader, document,
-    parse_complete_multipart_upload, parse_ownership_controls, parse_public_access_block,
+    parse_complete_multipart_upload, parse_lifecycle_configuration, parse_ownership_controls,
+    parse_public_access_block, write_lifecycle_configuration,
 };
 use coffer_s3::{rfc2047, sse};
 use http::{HeaderMap, HeaderValue};
@@ -42,7 +43,41 @@ fn nearly_xml() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat())
 }
 
+/// Lifecycle rules, sound ones now and then.
+fn nearly_rules() -> impl Strategy<Value = String> {
+    let filter = prop_oneof![
+        Just("<Prefix>".to_owned()),
+        "<Filter>(<Prefix>[a-z]{0,3}</Prefix>|<ObjectSizeLessThan>[0-9]{1,20}</ObjectSizeLessThan>)?</Filter>",
+        "<Filter><And><Prefix>[ -;=?-~]{0,3}</Prefix><Tag><Key>[a-z]?</Key><Value/></Tag></And></Filter>",
+        "<Prefix>[a-z]{0,2}</Prefix>",
+    ];
+    let action = prop_oneof![
+        "<Expiration><Days>-?[0-9]{1,10}</Days></Expiration>",
+        "<Expiration><Date>20[0-9]{2}-[0-9]{2}-[0-9]{2}(T00:00:00Z)?</Date></Expiration>",
+        "<Expiration><ExpiredObjectDeleteMarker>(true|false)</ExpiredObjectDeleteMarker></Expiration>",
+        "<Transition><Days>[0-9]{1,3}</Days><StorageClass>(GLACIER|STANDARD_IA|ONEZONE_IA|STANDARD)</StorageClass></Transition>",
+        "<NoncurrentVersionExpiration><NoncurrentDays>[0-9]{1,2}</NoncurrentDays></NoncurrentVersionExpiration>",
+        "<AbortIncompleteMultipartUpload><DaysAfterInitiation>[0-9]</DaysAfterInitiation></AbortIncompleteMultipartUpload>",
+    ];
+    let rule = ("[a-c]{0,2}", filter, prop::collection::vec(action, 0..3)).prop_map(|(id, filter, actions)| {
+        format!("<Rule><ID>{id}</ID>{filter}<Status>Enabled</Status>{}</Rule>", actions.concat())
+    });
+    prop::collection::vec(rule, 0..4)
+        .prop_map(|rules| format!("<LifecycleConfiguration>{}</LifecycleConfiguration>", rules.concat()))
+}
+
 proptest! {
+    #[test]
+    fn lifecycle_rules_that_are_understood_can_be_said_again(rules in nearly_rules()) {
+        match parse_lifecycle_configuration(rules.as_bytes()) {
+            Ok(parsed) => {
+                let again = write_lifecycle_configuration(&parsed);
+                prop_assert_eq!(parse_lifecycle_configuration(again.as_bytes()).expect(&again), parsed);
+            }
+            Err(error) => prop_assert_eq!(error.status().as_u16(), 400),
+        }
+    }
+
     #[test]
     fn documents(text in nearly_xml(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for body in [text.as_bytes(), &bytes] {
@@ -52,6 +87,7 @@ proptest! {
             let _ = AccessControlPolicy::parse(body);
             let _ = parse_ownership_controls(body);
             let _ = parse_public_access_block(body);
+            let _ = parse_lifecycle_configuration(body);
             let _ = parse_complete_multipart_upload(body);
         }
     }
