@@ -25,6 +25,8 @@ const IDLE_SHARE: u32 = 9;
 const FIRST_DELAY: Duration = Duration::from_millis(500);
 /// up to this.
 const MOST_DELAY: Duration = Duration::from_secs(60);
+/// How long it is remembered that an attempt failed, and so may have arrived nevertheless.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// How long a destination may refuse a version before it is given up, in milliseconds.
 const PATIENCE_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -132,7 +134,7 @@ impl Replicator {
             }
         }
         self.metrics.pending.store(pending, Relaxed);
-        let alive = |delay: &Delay| delay.until + MOST_DELAY > Instant::now();
+        let alive = |delay: &Delay| delay.until + REMEMBERED > Instant::now();
         lock(&self.tasks_delayed).retain(|_, delay| alive(delay));
         Ok(any_ended)
     }
