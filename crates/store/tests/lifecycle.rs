@@ -118,6 +118,23 @@ async fn the_newest_noncurrent_versions_stay_however_many_batches_there_are() {
 }
 
 #[tokio::test]
+async fn versions_that_another_rule_removes_are_not_among_the_newer_ones() {
+    let mut tagged = expires_noncurrent("", 1, None);
+    tagged.filter = LifecycleFilter { tags: vec![("k".to_owned(), "v".to_owned())], ..LifecycleFilter::default() };
+    let kept = LifecycleRule { id: "kept".into(), ..expires_noncurrent("", 1, Some(2)) };
+    let world = world(vec![tagged, kept], ENABLED).await;
+    // From the oldest to the current one; those with a tag go whatever their number.
+    for has_tag in [false, false, true, false, true, true] {
+        let mut put = plain_put(Encryption::SseS3);
+        put.tags = if has_tag { vec![("k".to_owned(), "v".to_owned())] } else { vec![] };
+        world.try_put("a", b"data", put).await.unwrap();
+    }
+    world.clock.advance_ms(days(1));
+    assert_eq!(world.run_lifecycle().await.expired, 3);
+    assert_eq!(world.versions().await.len(), 1 + 2, "two of the three without a tag stay");
+}
+
+#[tokio::test]
 async fn transitions_change_the_class_and_nothing_else() {
     let mut rule = rule("");
     let when = When::Days(30);
