@@ -313,12 +313,17 @@ fn check_signed_headers(auth: &ParsedAuth, request: &RequestParts<'_>) -> Result
         unsigned.push("host".to_owned());
     }
     for (name, _) in request.headers {
-        if name.starts_with("x-amz-") && !is_signed(name) && !unsigned.iter().any(|known| known == name) {
+        let has_a_meaning = MUST_BE_SIGNED.iter().any(|prefix| name.starts_with(prefix));
+        if has_a_meaning && !is_signed(name) && !unsigned.iter().any(|known| known == name) {
             unsigned.push((*name).to_owned());
         }
     }
     if unsigned.is_empty() { Ok(()) } else { Err(AuthError::HeadersNotSigned(unsigned)) }
 }
+
+/// How the headers start that say what a request is to do: S3's, and those between Coffers. What whoever carries a
+/// presigned URL adds to it must not change that.
+const MUST_BE_SIGNED: [&str; 2] = ["x-amz-", "x-coffer-"];
 
 pub(crate) const CONTENT_SHA256: &str = "x-amz-content-sha256";
 const SECURITY_TOKEN: &str = "x-amz-security-token";

@@ -12,7 +12,7 @@ mod policies;
 
 use std::sync::Arc;
 
-use coffer_access::{AclGrant, Caller, Context, Decision, Denial, Question, evaluate};
+use coffer_access::{AclGrant, Caller, Context, Decision, Denial, Question, account_of_arn, evaluate};
 use coffer_configuration::Tag;
 use coffer_store::{Bucket, PublicAccessBlock, Store, StoreError};
 
@@ -147,11 +147,14 @@ impl Authorizer {
         self.check_own(&request.principal, action, "*", None, &context)
     }
 
-    /// Refuses to hand a role to S3 to whom may not pass it.
+    /// Refuses to hand a role to S3 to whom may not pass it. A role is passed within its account only.
     ///
     /// # Errors
     /// `AccessDenied`.
     pub(crate) fn check_pass_role(&self, request: &S3Request, role_arn: &str) -> Result<(), S3Error> {
+        if account_of_arn(role_arn) != request.principal.account() {
+            return Err(S3Error::access_denied_because("Cross-account pass role is not allowed."));
+        }
         let mut context = context::of_request(request, &self.region, None);
         context.set("iam:PassedToService", "s3.amazonaws.com");
         self.check_own(&request.principal, "iam:PassRole", role_arn, Some(role_arn), &context)

@@ -170,15 +170,16 @@ fn the_payload_hash_is_required_and_known() {
 }
 
 #[test]
-fn host_and_every_x_amz_header_must_be_signed() {
+fn host_and_every_header_that_says_what_to_do_must_be_signed() {
     let unsigned = |names: &[&str]| Err(AuthError::HeadersNotSigned(names.iter().map(ToString::to_string).collect()));
     let extra: &[(&str, Option<&[u8]>)] = &[
         ("x-amz-meta-a", Some(b"1")),
         ("x-amz-meta-a", Some(b"2")),
         ("x-amz-acl", Some(b"public-read")),
+        ("x-coffer-replica-of", Some(b"v")),
         ("content-type", Some(b"text/plain")),
     ];
-    assert_eq!(parse(&authorization(), extra), unsigned(&["x-amz-meta-a", "x-amz-acl"]));
+    assert_eq!(parse(&authorization(), extra), unsigned(&["x-amz-meta-a", "x-amz-acl", "x-coffer-replica-of"]));
     let without_host = authorization().replace("host;", "");
     assert_eq!(parse(&without_host, &[]), unsigned(&["host"]));
     let upper = authorization().replace("host;", "Host;");
