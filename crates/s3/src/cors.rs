@@ -9,6 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::headers::Headers;
 
+/// The most headers that a preflight can ask about: each is held against every pattern of every rule, for anybody.
+const MOST_HEADERS: usize = 500;
+
 /// What a request says of the page that makes it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Crossing {
@@ -31,6 +34,9 @@ impl Crossing {
         for value in headers.all("access-control-request-headers") {
             let value = std::str::from_utf8(value).ok()?;
             names.extend(value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_ascii_lowercase));
+        }
+        if names.len() > MOST_HEADERS {
+            return None;
         }
         Some(Self { origin: origin.to_owned(), method: method.to_owned(), headers: names })
     }
@@ -142,5 +148,10 @@ mod tests {
         binary.insert("origin", HeaderValue::from_bytes(b"\xff").unwrap());
         assert_eq!(Crossing::of(&binary.into(), "GET"), None);
         assert_eq!(Crossing::of(&headers(&[]), "GET"), None);
+        let asking = |count| ["x-amz-a"].repeat(count).join(",");
+        let crossing =
+            |names: &str| Crossing::of(&headers(&[ORIGIN, ("access-control-request-headers", names)]), "GET");
+        assert!(crossing(&asking(MOST_HEADERS)).is_some());
+        assert_eq!(crossing(&asking(MOST_HEADERS + 1)), None);
     }
 }

@@ -1,5 +1,7 @@
 //! The document about where a bucket is replicated to.
 
+use std::collections::HashSet;
+
 use coffer_configuration::{
     InvalidTag, ReplicationConfiguration, ReplicationDestination, ReplicationFilter, ReplicationMetrics,
     ReplicationRule, SourceSelection, Tag,
@@ -210,13 +212,13 @@ fn parse_filter(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
 
 /// `And` joins at least two things.
 fn parse_and(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
-    let (mut prefix, mut tags) = (None, Vec::<Tag>::new());
+    let (mut prefix, mut tags, mut keys) = (None, Vec::<Tag>::new(), HashSet::new());
     while let Some(name) = xml.child()? {
         match name.as_str() {
             "Prefix" => once(&mut prefix, parse_prefix(xml)?)?,
             "Tag" => {
                 let tag = parse_tag(xml)?;
-                if tags.iter().any(|other| other.key == tag.key) {
+                if !keys.insert(tag.key.clone()) {
                     return Err(S3Error::duplicate_replication_tag());
                 }
                 tags.push(tag);
