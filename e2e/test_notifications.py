@@ -234,6 +234,23 @@ def test_tenants_have_the_targets_that_are_for_them(notifying, tenant_receiver):
     assert record["s3"]["bucket"]["ownerIdentity"]["principalId"] == account
 
 
+def test_a_tenant_that_may_not_use_a_target_any_more_is_not_heard(own, tmp_path):
+    server, client, receiver = own({"accounts": ["*"]})
+    _, credentials = new_account(server)
+    tenant = Client(server, credentials)
+    assert tenant.create_bucket("of-the-tenant").status == 200
+    for each, bucket in ((tenant, "of-the-tenant"), (client, "events")):
+        assert put_notification(each, bucket, rule()).status == 200
+    assert server.stop() == 0
+    configuration_file(tmp_path, {"hook": {"type": "webhook", "url": receiver.url}})
+    server.start()
+    assert tenant.put("of-the-tenant", "k", b"1").status == 200
+    assert client.put("events", "l", b"1").status == 200
+    receiver.wait("events", 1)
+    assert receiver.records("of-the-tenant") == []
+    wait_until(lambda: metric(server, "queued") == 0 and metric(server, "dropped_total") == 1, 10, "it is counted")
+
+
 # What is told.
 
 def told(receiver, bucket, count):

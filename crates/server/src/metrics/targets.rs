@@ -26,7 +26,7 @@ impl TargetMetrics {
         self.failed.add(1);
     }
 
-    /// So many events waited too long.
+    /// So many events waited too long, or their account may not use the target any more.
     pub(crate) fn dropped(&self, count: usize) {
         self.dropped.add(count as u64);
     }
@@ -66,6 +66,6 @@ pub(super) fn render<'a>(
     family("coffer_notification_delivered_total", "counter", about, &|target| target.delivered.value());
     let about = "Times that a target did not take an event.";
     family("coffer_notification_failed_total", "counter", about, &|target| target.failed.value());
-    let about = "Events that waited too long and were dropped.";
+    let about = "Events that were dropped: they waited too long, or their account may not use the target any more.";
     family("coffer_notification_dropped_total", "counter", about, &|target| target.dropped.value());
 }

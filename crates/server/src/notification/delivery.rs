@@ -92,6 +92,14 @@ impl Delivery {
         }
         let is_full = waiting.len() == BATCH;
         let (mut delivered, mut outcome) = (Vec::new(), if is_full { Batch::Full } else { Batch::Empty });
+        // Rules were put when the settings may have been others.
+        let (waiting, forbidden): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|queued| {
+            let owner = queued.notification.owner.as_deref().unwrap_or(self.first_account);
+            self.target.admits(owner, self.first_account)
+        });
+        if let Err(error) = self.drop_forbidden(&forbidden).await {
+            return self.store_failed(&error);
+        }
         for queued in waiting {
             let sent = tokio::select! {
                 () = shutdown.draining() => {
@@ -114,6 +122,18 @@ impl Delivery {
             self.metrics.delivered(delivered.len());
         }
         outcome
+    }
+
+    /// Drops the events of accounts that may not use the target any more.
+    async fn drop_forbidden(&mut self, forbidden: &[QueuedNotification]) -> Result<(), StoreError> {
+        if forbidden.is_empty() {
+            return Ok(());
+        }
+        self.store.dequeue_notifications(forbidden).await?;
+        self.metrics.dropped(forbidden.len());
+        let (target, dropped) = (&self.target.name, forbidden.len());
+        tracing::warn!(target, dropped, "events of accounts that may not use their target any more were dropped");
+        Ok(())
     }
 
     /// Sends an event, once more if the connection has grown old.

@@ -63,6 +63,13 @@ struct Message {
     body: Vec<u8>,
 }
 
+impl Target {
+    /// Whether it is for the buckets of an account.
+    fn admits(&self, account: &str, first_account: &str) -> bool {
+        account == first_account || self.accounts.iter().any(|named| named == account || named == "*")
+    }
+}
+
 impl EventTargets {
     /// The targets of the settings; their secrets are read now.
     ///
@@ -92,8 +99,7 @@ impl EventTargets {
 impl notification::EventTargets for EventTargets {
     fn admission(&self, target: &str, account: &str) -> TargetAdmission {
         let Some(target) = self.targets.get(target) else { return TargetAdmission::Missing };
-        let is_named = target.accounts.iter().any(|named| named == account || named == "*");
-        if account == self.first_account || is_named { TargetAdmission::Admitted } else { TargetAdmission::Forbidden }
+        if target.admits(account, &self.first_account) { TargetAdmission::Admitted } else { TargetAdmission::Forbidden }
     }
 
     async fn deliver(&self, target: &str, message: Vec<u8>) -> bool {
