@@ -11,20 +11,28 @@ import re
 import pytest
 
 from support import chunked, wire
+from support.access import put_document
 from support.checksums import checksum, content_md5
 from support.client import Client
 from support.forms import Form
+from support.lock import hold
+from support.notifications import configuration_file, put_notification, rule
+from support.server import wait_until
 from support.signer import Credentials, sha256_hex
 from support.sse import CustomerKey
+from support.versions import put_version
+from support.webhook import Receiver
 
 MIB = 1 << 20
 
 # Names are echoed to their own sender in errors, as S3 does; everything else is not.
-NAMES = {name: f"canary-{name}-7f3a9c" for name in ("bucket", "key-inline", "key-file", "key-parts", "key-form", "key-copy", "key-failed")}
+NAMES = {name: f"canary-{name}-7f3a9c" for name in ("bucket", "key-inline", "key-file", "key-parts", "key-form", "key-copy", "key-failed",
+                                                      "versions", "key-version", "key-marker", "key-waits")}
 SECRETS = {name: f"canary-{name}-51d2e8" for name in (
     "body-inline", "body-file", "body-parts", "body-aborted", "body-unfinished", "body-cut", "body-in-flight", "body-form",
     "body-refused", "body-chunked", "body-replaced", "body-deleted", "body-sealed", "metadata-value", "content-type", "disposition",
-    "form-field", "xml", "tag")}
+    "form-field", "xml", "tag", "body-version", "body-hidden", "tag-version", "rule-lifecycle", "prefix-lifecycle", "origin", "header",
+    "page", "redirect", "host", "rule-notification", "prefix-notification", "token")}
 METADATA_NAME = "canary-metadata-name-90be"
 KEY = CustomerKey(hashlib.sha256(b"canary customer key").digest())
 OTHER_KEY = CustomerKey(hashlib.sha256(b"another canary customer key").digest())
@@ -127,6 +135,35 @@ class Writer:
         self.ok(client.put_encryption(bucket, "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm>"
                                               "</ApplyServerSideEncryptionByDefault></Rule>"))
 
+    def versions(self):
+        """A bucket with everything that a bucket can be configured to do, and with versions."""
+        client, bucket = self.client, NAMES["versions"]
+        self.ok(client.create_bucket(bucket, headers={"x-amz-bucket-object-lock-enabled": "true"}))
+        for sub_resource, document in (
+            ("lifecycle", f"<LifecycleConfiguration><Rule><ID>{SECRETS['rule-lifecycle']}</ID><Status>Enabled</Status><Filter><And>"
+                          f"<Prefix>{SECRETS['prefix-lifecycle']}</Prefix><Tag><Key>{SECRETS['tag']}</Key><Value>{SECRETS['tag']}</Value></Tag>"
+                          "</And></Filter><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"),
+            ("cors", f"<CORSConfiguration><CORSRule><AllowedOrigin>https://{SECRETS['origin']}</AllowedOrigin>"
+                     f"<AllowedMethod>GET</AllowedMethod><AllowedHeader>{SECRETS['header']}</AllowedHeader></CORSRule></CORSConfiguration>"),
+            ("website", f"<WebsiteConfiguration><IndexDocument><Suffix>{SECRETS['page']}</Suffix></IndexDocument><RoutingRules><RoutingRule>"
+                        f"<Condition><KeyPrefixEquals>{SECRETS['redirect']}</KeyPrefixEquals></Condition>"
+                        f"<Redirect><HostName>{SECRETS['host']}</HostName></Redirect></RoutingRule></RoutingRules></WebsiteConfiguration>"),
+        ):
+            self.ok(put_document(client, bucket, sub_resource, document))
+        told = {"id": SECRETS["rule-notification"], "prefix": SECRETS["prefix-notification"]}
+        self.ok(put_notification(client, bucket, rule("hook", "s3:ObjectRemoved:*", **told), rule("hook", prefix="canary-key"), skip="true"))
+        key, hidden = NAMES["key-version"], NAMES["key-marker"]
+        tags = f"<Tagging><TagSet><Tag><Key>{SECRETS['tag-version']}</Key><Value>{SECRETS['tag-version']}</Value></Tag></TagSet></Tagging>".encode()
+        for size in (400, 200_000):
+            version = put_version(client, bucket, key, body("body-version", size), HEADERS)
+            put_version(client, bucket, hidden, body("body-hidden", size), HEADERS | KEY.headers())
+            self.ok(client.put(bucket, key, tags, query={"tagging": "", "versionId": version}))
+        self.ok(hold(client, bucket, key, "ON", {"versionId": version}))
+        self.ok(client.delete(bucket, hidden))
+        self.ok(client.anonymous("OPTIONS", bucket, key, headers={
+            "Origin": f"https://{SECRETS['origin']}", "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": SECRETS["header"]}))
+        self.note(client.delete(bucket, key, query={"versionId": version}))
+
     def failures(self):
         client, bucket, key = self.client, self.bucket, NAMES["key-failed"]
         data = body("body-refused", 100_000)
@@ -169,19 +206,31 @@ class Writer:
 
 
 @pytest.fixture(scope="module")
-def remains(make_server):
+def remains(make_server, tmp_path_factory):
     """What a killed server leaves, after every kind of write: the server and the error bodies it sent."""
-    server = make_server(environment={"COFFER_LOG": "trace", "COFFER_ACCESS_LOG": "stdout"}).start()
+    receiver = Receiver().start()
+    folder = tmp_path_factory.mktemp("settings")
+    (folder / "token").write_text(SECRETS["token"])
+    (folder / "token").chmod(0o600)
+    targets = configuration_file(folder, {"hook": {"type": "webhook", "url": receiver.url, "token_file": folder / "token"}})
+    server = make_server(environment={"COFFER_LOG": "trace", "COFFER_ACCESS_LOG": "stdout"} | targets).start()
     writer = Writer(Client(server))
     writer.whole_objects()
     writer.multipart()
     writer.copies()
+    writer.versions()
+    # Some events are delivered, and some still wait.
+    wait_until(lambda: len(receiver.records(NAMES["versions"])) >= 4, 30, "events are delivered")
+    receiver.status = 503
+    put_version(writer.client, NAMES["versions"], NAMES["key-waits"], body("body-version", 400))
+    wait_until(lambda: receiver.refused, 30, "an event waits")
     writer.failures()
     connection = writer.cut_connections()
     # A further write after the cut, so that its body has been read and its file begun.
     writer.ok(writer.client.put(writer.bucket, NAMES["key-inline"], body("body-inline", 600), HEADERS))
     server.kill()
     connection.close()
+    receiver.stop()
     return server, writer.error_bodies
 
 
@@ -235,7 +284,7 @@ def test_no_canary_but_names_in_error_bodies(remains):
     _, error_bodies = remains
     names = {word.encode() for word in NAMES.values()}
     pattern = patterns([canary for canary in all_canaries() if canary not in names])
-    assert len(error_bodies) == 16
+    assert len(error_bodies) == 17
     assert not [found for error in error_bodies for found in [pattern.search(error)] if found]
 
 
@@ -252,5 +301,7 @@ def test_everything_is_there_after_the_kill(remains):
         assert answer.body == body("body-inline", 600)
         assert answer.header(f"x-amz-meta-{METADATA_NAME}") == SECRETS["metadata-value"]
         assert NAMES["key-failed"] not in client.keys(bucket)
+        assert client.get(NAMES["versions"], NAMES["key-version"]).body == body("body-version", 200_000)
+        assert client.get(NAMES["versions"], NAMES["key-marker"]).status == 404
     finally:
         server.kill()

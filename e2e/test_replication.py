@@ -474,24 +474,6 @@ def test_a_bucket_that_is_gone_leaves_no_task(fresh_pair):
     wait_until(lambda: counters(pair.source)["pending"] == 0, PATIENCE_S, "the task is dropped")
 
 
-def test_nothing_is_readable_at_rest_on_either_side(fresh_pair):
-    pair = fresh_pair
-    source, target = buckets_of(pair)
-    word = b"canary-replicated-5e1f"
-    pair.here.put_object(Bucket=source, Key="canary-key-77aa", Body=word * 20_000, Metadata={"m": "canary-meta-12ab"},
-                         Tagging="canary-tag-9c=canary-value-8d")
-    pair.target.stop()
-    pair.here.put_object(Bucket=source, Key="canary-key-waits", Body=word)
-    pair.target.start()
-    wait_for(pair, source, "canary-key-waits")
-    pair.source.kill()
-    pair.target.kill()
-    words = [word, b"canary-key", b"canary-meta", b"canary-tag", b"canary-value"]
-    files = [*pair.source.data_files(), *pair.target.data_files(), pair.source.log_file, pair.target.log_file]
-    assert len(files) > 4
-    assert not [(str(path), each) for path in files for each in words if each in path.read_bytes()]
-
-
 # The configuration.
 
 def xml(*rules, role=ROLE):
