@@ -9,7 +9,7 @@ use coffer_crypto::sha256;
 use coffer_meta::{Commit, Direction, KeyRange};
 
 use crate::bucket::Bucket;
-use crate::error::{Committed, StoreError};
+use crate::error::{Committed, StoreError, unless_damaged};
 use crate::events::{ChangedBy, Origin};
 use crate::names::{BucketName, ObjectKey, VersionId};
 use crate::object::{ObjectInfo, tags_of};
@@ -188,22 +188,34 @@ impl Store {
         commit.put(row, sealed);
     }
 
-    /// Up to `limit` tasks after `after`, by bucket, destination, key and version.
+    /// Up to `limit` tasks after `after`, by bucket, destination, key and version; none: there are no more. Damaged ones
+    /// are logged and left out.
     ///
     /// # Errors
-    /// [`StoreError`] when the store fails or a row is damaged.
+    /// [`StoreError`] when the store fails.
     pub async fn replication_tasks(
         &self,
         after: Option<&ReplicationTask>,
         limit: usize,
     ) -> Result<Vec<ReplicationTask>, StoreError> {
         let all = tables::replication_tasks();
-        let range = match after {
+        let mut range = match after {
             Some(after) => KeyRange::prefix_after(&all, &after.row),
             None => KeyRange::prefix(&all),
         };
-        let rows = self.0.engine.scan(range, limit, Direction::Forward).await?;
-        rows.into_iter().map(|entry| self.open_task(entry.key.to_vec(), entry.value)).collect()
+        loop {
+            let rows = self.0.engine.scan(range, limit, Direction::Forward).await?;
+            let next = rows.last().filter(|_| rows.len() == limit).map(|last| KeyRange::prefix_after(&all, &last.key));
+            let mut tasks = Vec::new();
+            for entry in rows {
+                let opened = self.open_task(entry.key.to_vec(), entry.value);
+                tasks.extend(unless_damaged("replication", opened)?);
+            }
+            match next {
+                Some(next) if tasks.is_empty() => range = next,
+                _ => return Ok(tasks),
+            }
+        }
     }
 
     fn open_task(&self, row: Vec<u8>, sealed: bytes::Bytes) -> Result<ReplicationTask, StoreError> {

@@ -277,3 +277,18 @@ async fn a_search_goes_on_where_it_was() {
         world = world.after_crash().await;
     }
 }
+
+#[tokio::test]
+async fn a_damaged_task_does_not_hold_up_the_others() {
+    let world = world_with(vec![rule(1, "", COPY)]).await;
+    for name in ["1", "2", "3"] {
+        put(&world, name, Origin::default()).await;
+    }
+    let rows = world.row_keys('J').await;
+    let value = world.engine.get(&rows[2]).await.unwrap().unwrap();
+    let mut swapped = coffer_meta::Commit::new();
+    swapped.put(rows[1].clone(), value);
+    world.engine.commit(swapped).await.unwrap();
+    let names: Vec<_> = tasks(&world).await.into_iter().map(|task| task.key.as_str().to_owned()).collect();
+    assert_eq!(names, ["1", "3"]);
+}

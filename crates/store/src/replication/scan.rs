@@ -38,7 +38,8 @@ impl Store {
         let scans = KeyRange::prefix(&tables::replication_scans());
         let mut going_on = Vec::new();
         for entry in self.0.engine.scan(scans, MOST_SCANS, Direction::Forward).await? {
-            let record: ReplicationScanRecord = self.open_system(Table::Replication, &entry.key, &entry.value)?;
+            let opened = self.open_system(Table::Replication, &entry.key, &entry.value);
+            let Some(record) = unless_damaged::<ReplicationScanRecord>("replication", opened)? else { continue };
             let name = record.bucket.clone();
             if self.continue_scan(entry.key.to_vec(), entry.value, record).await? {
                 going_on.push(name);
