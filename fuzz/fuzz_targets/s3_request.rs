@@ -11,11 +11,12 @@ use coffer_s3::conditional::{ReadConditions, WriteCondition};
 use coffer_s3::copy_source::CopySource;
 use coffer_s3::error::S3Error;
 use coffer_s3::headers::Headers;
-use coffer_s3::metadata::{MAX_USER_METADATA_LEN, Metadata, parse_storage_class, response_overrides};
+use coffer_s3::metadata::{MAX_USER_METADATA_LEN, Metadata, response_overrides};
 use coffer_s3::query::Query;
 use coffer_s3::range::{copied_range, parse_copy_source_range, requested_range};
 use coffer_s3::route::{MAX_KEY_LEN, RequestLine, may_be_a_bucket, route};
 use coffer_s3::sse;
+use coffer_s3::storage_class::parse_storage_class;
 use http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
 
