@@ -113,7 +113,7 @@ impl Store {
                 tags: &tags,
                 origin,
             };
-            self.queue_event(&mut commit, bucket, &event).await?;
+            self.queue_event(&mut commit, bucket, &event);
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(ObjectInfo { noncurrent_since_ms, ..record.info(Vec::new())? }),
                 Committed::Conflict(_) => attempts.lost(&row).await?,

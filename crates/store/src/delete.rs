@@ -122,7 +122,7 @@ impl Store {
             tags: &[],
             origin: &delete.origin,
         };
-        self.queue_event(commit, bucket, &event).await?;
+        self.queue_event(commit, bucket, &event);
         Ok(DeletedObject { version: Some(version), delete_marker: true })
     }
 
@@ -177,7 +177,8 @@ impl Store {
             tags: &tags,
             origin: &delete.origin,
         };
-        self.queue_event(commit, bucket, &event).await
+        self.queue_event(commit, bucket, &event);
+        Ok(())
     }
 }
 

@@ -4,7 +4,6 @@
 use coffer_meta::Commit;
 
 use crate::bucket::Bucket;
-use crate::error::StoreError;
 use crate::names::{ObjectKey, VersionId};
 use crate::store::Store;
 
@@ -95,16 +94,7 @@ pub struct ObjectEvent<'a> {
 
 impl Store {
     /// Puts an event into the queues of those who want to hear of it, in the commit that makes it happen.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the store fails.
-    pub(crate) async fn queue_event(
-        &self,
-        commit: &mut Commit,
-        bucket: &Bucket,
-        event: &ObjectEvent<'_>,
-    ) -> Result<(), StoreError> {
+    pub(crate) fn queue_event(&self, commit: &mut Commit, bucket: &Bucket, event: &ObjectEvent<'_>) {
         self.queue_notifications(commit, bucket, event);
-        Ok(())
     }
 }

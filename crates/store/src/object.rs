@@ -247,7 +247,7 @@ impl Store {
                 tags: &tags,
                 origin,
             };
-            self.queue_event(&mut commit, &bucket, &event).await?;
+            self.queue_event(&mut commit, &bucket, &event);
             let checked: Vec<_> = commit.checks.iter().map(|check| check.key.clone()).collect();
             extra(&mut commit);
             match self.commit(commit).await? {

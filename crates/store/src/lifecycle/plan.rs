@@ -171,7 +171,7 @@ impl Planned<'_> {
             tags: &tags_of(&record),
             origin: &origin,
         };
-        self.store.queue_event(&mut commit, self.bucket, &event).await?;
+        self.store.queue_event(&mut commit, self.bucket, &event);
         self.store.replace_content(&mut commit, self.bucket, &found, Content::Object(Box::new(record)));
         Ok(Plan::Change(commit, Effect::Transitioned))
     }
