@@ -4,11 +4,14 @@
 
 mod common;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use coffer_blob::MemoryBlobs;
 use coffer_configuration::{DAY_MS, LifecycleRule, VersioningStatus};
-use coffer_meta::{Commit, CommitError, EngineError, MemoryEngine};
+use coffer_crypto::Key32;
+use coffer_meta::{Commit, CommitError, EngineError, MemoryEngine, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{
     BucketName, DeleteObject, Encryption, LifecycleJob, LifecycleSettings, LifecycleStep, NewBucket, Origin,
 };
@@ -201,6 +204,23 @@ async fn one_process_at_a_time_has_the_job() {
     assert_eq!(other.step().await.unwrap(), LifecycleStep::Idle, "and with it the right to go on");
     world.clock.set_back_ms(30 * DAY_MS);
     assert!(matches!(other.step().await.unwrap(), LifecycleStep::Worked(_)), "no lease is that long");
+}
+
+#[tokio::test]
+async fn a_step_that_is_interrupted_while_it_commits_does_not_keep_the_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = PageKeys::new(Key32::generate());
+    let engine = RedbEngine::open(&dir.path().join("metadata"), keys, RedbSettings::default()).unwrap();
+    let world = World::over(Arc::new(engine), Arc::new(MemoryBlobs::default())).await;
+    for _ in 0..20 {
+        world.clock.advance_ms(DAY_MS);
+        let mut one = LifecycleJob::new(world.store.clone(), DAILY);
+        // Polled once and given up: the commit that takes the job is then with the engine.
+        let _ = pin!(one.step()).poll(&mut Context::from_waker(Waker::noop()));
+        one.release().await.unwrap();
+        let mut other = LifecycleJob::new(world.restarted(), DAILY);
+        assert!(run(&mut other).await.is_some(), "nobody holds it");
+    }
 }
 
 #[tokio::test]

@@ -131,19 +131,25 @@ impl LifecycleJob {
 
     /// Lets others have the job at once.
     ///
+    /// A step that was interrupted may still have a commit under way, which takes the lease anew. It comes before
+    /// whatever is committed here: this commits until nothing came in between.
+    ///
     /// # Errors
     /// [`StoreError`] when the store fails; then they have it once the lease is over.
     pub async fn release(self) -> Result<(), StoreError> {
         let row = tables::job(JOB);
-        let found = self.store.system_row::<LifecycleJobRecord>(Table::Job, &row).await?;
-        if let Some((record, sealed)) = found.filter(|(record, _)| record.holder == self.holder) {
-            let next = LifecycleJobRecord { lease_until_ms: 0, ..record };
-            let next = self.store.seal_system(Table::Job, &row, &next);
+        loop {
+            let found = self.store.system_row::<LifecycleJobRecord>(Table::Job, &row).await?;
             let mut commit = Commit::new();
-            commit.check(row.clone(), Some(sealed)).put(row, next);
-            self.store.commit(commit).await?;
+            commit.check(row.clone(), found.as_ref().map(|(_, sealed)| sealed.clone()));
+            if let Some((record, _)) = found.filter(|(record, _)| record.holder == self.holder) {
+                let next = LifecycleJobRecord { lease_until_ms: 0, ..record };
+                commit.put(row.clone(), self.store.seal_system(Table::Job, &row, &next));
+            }
+            if let Committed::Yes = self.store.commit(commit).await? {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Which of the times between the beginnings of runs this is.
