@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coffer_blob::{LocalBlobs, LocalSettings};
-use coffer_configuration::{ObjectLock, VersioningStatus};
+use coffer_configuration::VersioningStatus;
 use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::{Engine, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{
-    Bootstrap, Bucket, BucketName, Encryption, FullBody, ListObjects, ListVersions, ObjectKey, Origin, PutObject,
-    Settings, Store, StoreError, SystemClock, WantedDigests, WriteConditions,
+    Bootstrap, Bucket, BucketName, Encryption, FullBody, ListObjects, ListVersions, ObjectKey, PutObject, Settings,
+    Store, StoreError, SystemClock,
 };
 use tokio::runtime::Runtime;
 
@@ -169,15 +169,8 @@ fn key(number: usize) -> Outcome<ObjectKey> {
 
 fn put() -> PutObject<'static> {
     PutObject {
-        encryption: Encryption::SseS3,
         headers: vec![("content-type".to_owned(), "application/octet-stream".to_owned())],
-        storage_class: "STANDARD".to_owned(),
-        tags: Vec::new(),
-        access: coffer_store::ObjectAccess::default(),
-        wanted: WantedDigests::default(),
-        conditions: WriteConditions::default(),
-        lock: ObjectLock::default(),
-        origin: Origin::default(),
+        ..PutObject::new(Encryption::SseS3)
     }
 }
 

@@ -7,7 +7,6 @@
 //! where the one overtakes the other.
 #![expect(clippy::print_stdout, reason = "it prints its measurements")]
 
-use coffer_configuration::ObjectLock;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,8 +19,7 @@ use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::{Engine, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{
-    Bootstrap, Bucket, BucketName, Encryption, FullBody, ObjectKey, Origin, PutObject, Settings, Store, SystemClock,
-    WantedDigests, WriteConditions,
+    Bootstrap, Bucket, BucketName, Encryption, FullBody, ObjectKey, PutObject, Settings, Store, SystemClock,
 };
 use tokio::runtime::Runtime;
 
@@ -208,15 +206,8 @@ impl UnderTest {
 
     async fn put(&self, key: &ObjectKey) -> Outcome<()> {
         let put = PutObject {
-            encryption: self.customer_key.as_ref().map_or(Encryption::SseS3, Encryption::SseC),
             headers: vec![("content-type".to_owned(), "application/octet-stream".to_owned())],
-            storage_class: "STANDARD".to_owned(),
-            tags: Vec::new(),
-            access: coffer_store::ObjectAccess::default(),
-            wanted: WantedDigests::default(),
-            conditions: WriteConditions::default(),
-            lock: ObjectLock::default(),
-            origin: Origin::default(),
+            ..PutObject::new(self.customer_key.as_ref().map_or(Encryption::SseS3, Encryption::SseC))
         };
         self.store.put_object(&self.bucket, key, put, &mut FullBody::new(self.data.clone())).await?;
         Ok(())

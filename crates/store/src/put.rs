@@ -48,6 +48,24 @@ pub struct PutObject<'a> {
     pub origin: Origin,
 }
 
+impl<'a> PutObject<'a> {
+    /// An object without headers or tags, of class `STANDARD`, the bucket owner's, written by the service itself.
+    #[must_use]
+    pub fn new(encryption: Encryption<'a>) -> Self {
+        Self {
+            encryption,
+            headers: Vec::new(),
+            storage_class: "STANDARD".to_owned(),
+            tags: Vec::new(),
+            access: ObjectAccess::default(),
+            wanted: WantedDigests::default(),
+            conditions: WriteConditions::default(),
+            lock: ObjectLock::default(),
+            origin: Origin::default(),
+        }
+    }
+}
+
 /// An object that was stored.
 pub struct StoredObject {
     /// What is known of it.

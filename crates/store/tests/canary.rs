@@ -5,12 +5,11 @@
 mod common;
 
 use bytes::Bytes;
-use coffer_configuration::ObjectLock;
 use coffer_crypto::md5;
 use coffer_meta::{Direction, KeyRange};
 use coffer_store::{
-    BucketEncryption, BucketEncryptionChange, ChecksumAlgorithm, Encryption, FullBody, Origin, PutObject,
-    RootCredentials, UploadPart, WantedDigests, WriteConditions,
+    BucketEncryption, BucketEncryptionChange, ChecksumAlgorithm, Encryption, FullBody, PutObject, RootCredentials,
+    UploadPart, WantedDigests,
 };
 use common::{World, customer_key, key, plain_upload};
 
@@ -26,15 +25,11 @@ fn body(what: &str, len: usize) -> Vec<u8> {
 
 fn put<'a>(what: &str, encryption: Encryption<'a>) -> PutObject<'a> {
     PutObject {
-        encryption,
         headers: vec![("content-type".into(), canary("type")), ("x-amz-meta-who".into(), canary(what))],
         storage_class: canary("class"),
         tags: vec![(canary("tag"), canary("tag value"))],
-        access: coffer_store::ObjectAccess::default(),
         wanted: WantedDigests { md5: true, algorithm: Some(ChecksumAlgorithm::Sha256) },
-        conditions: WriteConditions::default(),
-        lock: ObjectLock::default(),
-        origin: Origin::default(),
+        ..PutObject::new(encryption)
     }
 }
 

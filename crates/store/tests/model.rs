@@ -13,7 +13,7 @@ use bytes::Bytes;
 use coffer_crypto::{Key32, md5};
 use coffer_store::{
     CopyObject, DeleteObject, ETagMatch, Encryption, FullBody, InstanceId, ListEntry, ListObjects, MIN_PART_LEN,
-    Origin, PutObject, StoreError, WantedDigests, WriteConditions,
+    Origin, PutObject, StoreError, WriteConditions,
 };
 use common::rng::Rng;
 use common::{World, customer_key, key};
@@ -133,15 +133,10 @@ impl Walk {
         let (headers, tags) = (self.fields("x-amz-meta-"), self.fields("tag "));
         let (conditions, holds) = self.conditions(name);
         let put = PutObject {
-            encryption: self.encryption(lock),
             headers: headers.clone(),
-            storage_class: "STANDARD".into(),
             tags: tags.clone(),
-            access: coffer_store::ObjectAccess::default(),
-            wanted: WantedDigests::default(),
             conditions,
-            lock: ObjectLock::default(),
-            origin: Origin::default(),
+            ..PutObject::new(self.encryption(lock))
         };
         let mut body = FullBody::new(Bytes::copy_from_slice(&data));
         let stored = self.world.store.put_object(&self.world.bucket, &key(name), put, &mut body).await;

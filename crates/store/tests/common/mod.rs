@@ -301,15 +301,8 @@ pub fn pattern(len: usize) -> Vec<u8> {
 
 pub fn plain_put(encryption: Encryption<'_>) -> PutObject<'_> {
     PutObject {
-        encryption,
         headers: vec![("content-type".into(), "text/plain".into()), ("x-amz-meta-owner".into(), "zoë".into())],
-        storage_class: "STANDARD".into(),
-        tags: Vec::new(),
-        access: coffer_store::ObjectAccess::default(),
-        wanted: WantedDigests::default(),
-        conditions: WriteConditions::default(),
-        lock: ObjectLock::default(),
-        origin: Origin::default(),
+        ..PutObject::new(encryption)
     }
 }
 
