@@ -1,20 +1,16 @@
 //! HTTPS to one endpoint, over connections that are used again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::target::Endpoint;
 
@@ -28,17 +24,30 @@ const MAX_HEAD_LEN: usize = 64 << 10;
 /// Connections that wait for the next request.
 const MOST_IDLE: usize = 8;
 
+/// A connection.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// Makes connections.
+#[async_trait]
+pub trait Connect: Send + Sync {
+    /// Connects to a host, over TLS with a certificate that is verified to be the host's.
+    ///
+    /// # Errors
+    /// A sentence for a log, without anything secret.
+    async fn connect(&self, host: &str, port: u16) -> Result<Box<dyn Connection>, String>;
+}
+
 pub(crate) struct Client {
     endpoint: Endpoint,
-    authorities: Vec<CertificateDer<'static>>,
-    /// Made when it is needed: a server that replicates nowhere does not read the system's certificates.
-    tls: OnceCell<TlsConnector>,
+    connector: Box<dyn Connect>,
     idle: Mutex<Vec<SendRequest<Outgoing>>>,
 }
 
 impl Client {
-    pub(crate) fn new(endpoint: Endpoint, authorities: Vec<CertificateDer<'static>>) -> Self {
-        Self { endpoint, authorities, tls: OnceCell::new(), idle: Mutex::default() }
+    pub(crate) fn new(endpoint: Endpoint, connector: Box<dyn Connect>) -> Self {
+        Self { endpoint, connector, idle: Mutex::default() }
     }
 
     /// The value of the `Host` header.
@@ -81,33 +90,12 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<SendRequest<Outgoing>, String> {
-        let Endpoint { host, port, .. } = &self.endpoint;
-        let stream = TcpStream::connect((host.as_str(), *port)).await;
-        let stream = stream.map_err(|error| format!("no connection: {error}"))?;
-        let name = ServerName::try_from(host.clone()).map_err(|_| "the host is no name".to_owned())?;
-        let tls = self.tls.get_or_try_init(|| self.connector()).await?;
-        let stream = tls.connect(name, stream).await.map_err(|error| format!("TLS: {error}"))?;
+        let stream = self.connector.connect(&self.endpoint.host, self.endpoint.port).await?;
         let builder = &mut http1::Builder::new();
         let shaken = builder.max_buf_size(MAX_HEAD_LEN).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = shaken.map_err(|error| format!("HTTP: {error}"))?;
         // It ends when the sender is dropped, or the other side closes it: then the sender knows.
         tokio::spawn(connection);
         Ok(sender)
-    }
-
-    async fn connector(&self) -> Result<TlsConnector, String> {
-        let system = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs);
-        let system = system.await.map_err(|_| "the system's certificates cannot be read".to_owned())?;
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(system.certs);
-        for authority in &self.authorities {
-            roots.add(authority.clone()).map_err(|error| format!("a certificate authority: {error}"))?;
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
     }
 }

@@ -15,5 +15,6 @@ mod multipart;
 mod target;
 mod worker;
 
+pub use client::{Connect, Connection};
 pub use target::{Endpoint, InvalidEndpoint, LookedAt, Target, TargetCredentials, Targets};
 pub use worker::{ReplicationMetrics, Replicator};

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use coffer_sigv4::SecretKey;
 use http::Uri;
-use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 
 use crate::answer::{Failure, element_text};
 use crate::call::Call;
-use crate::client::Client;
+use crate::client::{Client, Connect};
 
 /// An S3 endpoint and who signs there.
 pub struct Target {
@@ -75,15 +74,15 @@ impl Endpoint {
 }
 
 impl Target {
-    /// A target in a region. `authorities` are trusted beside the certificate authorities of the system.
+    /// A target in a region, reached by `connector`.
     #[must_use]
     pub fn new(
         endpoint: Endpoint,
         region: String,
         credentials: TargetCredentials,
-        authorities: Vec<CertificateDer<'static>>,
+        connector: Box<dyn Connect>,
     ) -> Self {
-        Self { client: Client::new(endpoint, authorities), region, credentials }
+        Self { client: Client::new(endpoint, connector), region, credentials }
     }
 
     /// Looks at a bucket. `owner` is the account that must own it.

@@ -16,13 +16,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use async_trait::async_trait;
-use coffer_replication::{Endpoint, LookedAt, Target, TargetCredentials, Targets};
+use coffer_replication::{Connect, Connection, Endpoint, LookedAt, Target, TargetCredentials, Targets};
 use coffer_s3::error::S3Error;
 use coffer_s3::ops::{DestinationState, ReplicationTargets};
 use coffer_sigv4::SecretKey;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::outbound::{self, OutboundTls};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,17 +71,8 @@ pub(crate) fn targets(path: Option<&Path>) -> Result<Targets> {
 fn target(entry: Entry) -> Result<Target> {
     let endpoint = Endpoint::parse(&entry.endpoint).map_err(|error| anyhow!("`endpoint` {error}"))?;
     ensure!(!entry.region.is_empty(), "`region` is empty");
-    let authorities = match entry.ca_file {
-        None => Vec::new(),
-        Some(path) => {
-            let unreadable = || format!("`ca_file`: {} cannot be read", path.display());
-            let found = CertificateDer::pem_file_iter(&path).with_context(unreadable)?;
-            let found: Vec<_> = found.collect::<Result<_, _>>().with_context(unreadable)?;
-            ensure!(!found.is_empty(), "`ca_file`: {} holds no certificate", path.display());
-            found
-        }
-    };
-    Ok(Target::new(endpoint, entry.region, credentials(&entry.credentials_file)?, authorities))
+    let tls = OutboundTls::new("ca_file", entry.ca_file.as_deref())?;
+    Ok(Target::new(endpoint, entry.region, credentials(&entry.credentials_file)?, Box::new(tls)))
 }
 
 fn credentials(path: &Path) -> Result<TargetCredentials> {
@@ -91,7 +83,7 @@ fn credentials(path: &Path) -> Result<TargetCredentials> {
         "`credentials_file`: {} is open to others than its owner (mode {mode:04o}): chmod 600 it",
         path.display()
     );
-    let text = fs::read_to_string(path).with_context(unreadable)?;
+    let text = fs::read_to_string(path).map(Zeroizing::new).with_context(unreadable)?;
     // The parser's own message would quote the file.
     let read: Result<Credentials, _> = toml::from_str(&text);
     let Ok(Credentials { access_key, secret_key }) = read else {
@@ -108,6 +100,13 @@ fn is_role(arn: &str) -> bool {
     coffer_access::account_of_arn(arn).is_some_and(|account| {
         arn.strip_prefix(&format!("arn:aws:iam::{account}:role/")).is_some_and(|name| !name.is_empty())
     })
+}
+
+#[async_trait]
+impl Connect for OutboundTls {
+    async fn connect(&self, host: &str, port: u16) -> Result<Box<dyn Connection>, String> {
+        Ok(Box::new(outbound::connect(host, port, Some(self)).await?))
+    }
 }
 
 /// The targets, as S3 asks about them.
