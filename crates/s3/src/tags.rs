@@ -91,12 +91,7 @@ impl TagsOf {
                            contain up to 256 characters.";
             return S3Error::invalid_tag(message);
         }
-        match invalid {
-            InvalidTag::Key => S3Error::invalid_tag("The TagKey you have provided is invalid").with("TagKey", &tag.key),
-            InvalidTag::Value => S3Error::invalid_tag("The TagValue you have provided is invalid")
-                .with("TagKey", &tag.key)
-                .with("TagValue", &tag.value),
-        }
+        S3Error::impossible_tag(tag, invalid)
     }
 }
 

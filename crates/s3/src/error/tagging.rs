@@ -1,5 +1,6 @@
 //! Refusals of tags.
 
+use coffer_configuration::{InvalidTag, Tag};
 use http::StatusCode;
 
 use super::S3Error;
@@ -27,6 +28,17 @@ impl S3Error {
     #[must_use]
     pub fn invalid_tag(message: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "InvalidTag", message)
+    }
+
+    /// A tag has a key or a value that no tag can have.
+    #[must_use]
+    pub fn impossible_tag(tag: &Tag, invalid: InvalidTag) -> Self {
+        match invalid {
+            InvalidTag::Key => Self::invalid_tag("The TagKey you have provided is invalid").with("TagKey", &tag.key),
+            InvalidTag::Value => Self::invalid_tag("The TagValue you have provided is invalid")
+                .with("TagKey", &tag.key)
+                .with("TagValue", &tag.value),
+        }
     }
 
     /// `x-amz-tagging` is no query string, or says the same key twice.

@@ -3,7 +3,6 @@
 //! Delivery is best effort, as on S3. What waits is bounded; what does not fit, or may not be delivered, is dropped and
 //! counted. Log objects are put into the store directly, so no delivery is ever logged itself.
 
-use coffer_configuration::ObjectLock;
 use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -13,8 +12,8 @@ use std::time::Duration;
 use coffer_access::{Acl, Grant};
 use coffer_crypto::random_array;
 use coffer_store::{
-    Bucket, BucketLogging, BucketName, Clock, Encryption, FullBody, ObjectAccess, ObjectKey, Origin, PutObject, Store,
-    StoreError, WantedDigests, WriteConditions,
+    Bucket, BucketLogging, BucketName, Clock, Encryption, FullBody, ObjectAccess, ObjectKey, PutObject, Store,
+    StoreError,
 };
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -178,15 +177,9 @@ impl BucketLogs {
         }
         let key = ObjectKey::new(key).map_err(|_| Undelivered::Refused)?;
         let put = PutObject {
-            encryption: Encryption::SseS3,
             headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
-            storage_class: "STANDARD".to_owned(),
-            tags: Vec::new(),
             access: ObjectAccess { owner: None, grants: object_grants(&target, owner, &logging.grants) },
-            wanted: WantedDigests::default(),
-            conditions: WriteConditions::default(),
-            lock: ObjectLock::default(),
-            origin: Origin::default(),
+            ..PutObject::new(Encryption::SseS3)
         };
         self.store.put_object(&target, &key, put, &mut FullBody::new(text)).await?;
         Ok(())

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use coffer_configuration::{
-    InvalidTag, ReplicationConfiguration, ReplicationDestination, ReplicationFilter, ReplicationMetrics,
-    ReplicationRule, SourceSelection, Tag,
+    ReplicationConfiguration, ReplicationDestination, ReplicationFilter, ReplicationMetrics, ReplicationRule,
+    SourceSelection, Tag,
 };
 use coffer_crypto::random_array;
 
 use super::documents::once;
 use super::read::XmlReader;
+use super::tagging::parse_tag;
 use crate::error::S3Error;
 use crate::storage_class::is_storage_class;
 
@@ -201,7 +202,7 @@ fn parse_filter(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
     while let Some(name) = xml.child()? {
         let named = match name.as_str() {
             "Prefix" => ReplicationFilter::Prefix(parse_prefix(xml)?),
-            "Tag" => ReplicationFilter::Tag(parse_tag(xml)?),
+            "Tag" => ReplicationFilter::Tag(parse_filter_tag(xml)?),
             "And" => parse_and(xml)?,
             _ => return Err(S3Error::malformed_xml()),
         };
@@ -217,7 +218,7 @@ fn parse_and(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
         match name.as_str() {
             "Prefix" => once(&mut prefix, parse_prefix(xml)?)?,
             "Tag" => {
-                let tag = parse_tag(xml)?;
+                let tag = parse_filter_tag(xml)?;
                 if !keys.insert(tag.key.clone()) {
                     return Err(S3Error::duplicate_replication_tag());
                 }
@@ -232,22 +233,10 @@ fn parse_and(xml: &mut XmlReader<'_>) -> Result<ReplicationFilter, S3Error> {
     }
 }
 
-fn parse_tag(xml: &mut XmlReader<'_>) -> Result<Tag, S3Error> {
-    let (mut key, mut value) = (None, None);
-    while let Some(name) = xml.child()? {
-        match name.as_str() {
-            "Key" => once(&mut key, xml.text()?)?,
-            "Value" => once(&mut value, xml.text()?)?,
-            _ => return Err(S3Error::malformed_xml()),
-        }
-    }
-    let (Some(key), Some(value)) = (key, value) else { return Err(S3Error::malformed_xml()) };
-    let tag = Tag { key, value };
-    match tag.check() {
-        Ok(()) => Ok(tag),
-        Err(InvalidTag::Key) => Err(S3Error::invalid_tag("The TagKey you have provided is invalid")),
-        Err(InvalidTag::Value) => Err(S3Error::invalid_tag("The TagValue you have provided is invalid")),
-    }
+fn parse_filter_tag(xml: &mut XmlReader<'_>) -> Result<Tag, S3Error> {
+    let tag = parse_tag(xml)?;
+    tag.check().map_err(|invalid| S3Error::impossible_tag(&tag, invalid))?;
+    Ok(tag)
 }
 
 fn parse_source_selection(xml: &mut XmlReader<'_>) -> Result<SourceSelection, S3Error> {

@@ -48,7 +48,8 @@ pub(super) fn parse_tags(xml: &mut XmlReader<'_>) -> Result<Vec<Tag>, S3Error> {
     Ok(tags)
 }
 
-fn parse_tag(xml: &mut XmlReader<'_>) -> Result<Tag, S3Error> {
+/// Reads the tag that was entered, whatever it is.
+pub(super) fn parse_tag(xml: &mut XmlReader<'_>) -> Result<Tag, S3Error> {
     let (mut key, mut value) = (None, None);
     while let Some(name) = xml.child()? {
         match name.as_str() {

@@ -1,7 +1,6 @@
 //! Access control lists, ownership of objects, and Block Public Access.
 
 use coffer_access::{AclPermission, Grantee};
-use coffer_configuration::ObjectLock;
 use coffer_store::PublicAccessBlock;
 
 use super::*;
@@ -106,17 +105,10 @@ async fn a_policy_denies_what_a_list_grants() {
 
 /// Puts `cat` as an object of [`THEIRS`].
 async fn foreign_object(world: &World) {
-    use coffer_store::{FullBody, ObjectAccess, Origin, PutObject, WantedDigests, WriteConditions};
+    use coffer_store::{FullBody, ObjectAccess, PutObject};
     let put = PutObject {
-        encryption: coffer_store::Encryption::SseS3,
-        headers: Vec::new(),
-        storage_class: "STANDARD".into(),
-        tags: Vec::new(),
         access: ObjectAccess { owner: Some(THEIRS.into()), grants: None },
-        wanted: WantedDigests::default(),
-        conditions: WriteConditions::default(),
-        lock: ObjectLock::default(),
-        origin: Origin::default(),
+        ..PutObject::new(coffer_store::Encryption::SseS3)
     };
     let (bucket, key) = (world.bucket("photos").await, ObjectKey::new("cat").unwrap());
     world.store.put_object(&bucket, &key, put, &mut FullBody::new("text")).await.unwrap();

@@ -10,12 +10,10 @@ use crate::error::S3Error;
 use crate::time::parse_iso8601;
 use crate::xml::XmlReader;
 use crate::xml::documents::{once, parse_bool};
+use crate::xml::tagging::parse_tag;
 
 /// The most bytes that an object can have, as lifecycle rules see it: 1,000 TiB.
 const MAX_SIZE: u64 = 1_099_511_627_776_000;
-/// Longer ones are no keys of tags, and values.
-const MAX_TAG_KEY_CHARS: usize = 128;
-const MAX_TAG_VALUE_CHARS: usize = 256;
 
 /// Parses the body of PutBucketLifecycleConfiguration. A rule without an ID has an empty one.
 ///
@@ -130,22 +128,11 @@ impl Parser<'_> {
     }
 
     fn tag(&mut self) -> Result<(String, String), S3Error> {
-        let (mut key, mut value) = (None, None);
-        while let Some(name) = self.xml.child()? {
-            match name.as_str() {
-                "Key" => once(&mut key, self.xml.text()?)?,
-                "Value" => once(&mut value, self.xml.text()?)?,
-                _ => return Err(S3Error::malformed_xml()),
-            }
+        let tag = parse_tag(&mut self.xml)?;
+        if let Err(invalid) = tag.check() {
+            self.note(S3Error::impossible_tag(&tag, invalid));
         }
-        let (Some(key), Some(value)) = (key, value) else { return Err(S3Error::malformed_xml()) };
-        if key.is_empty() || key.chars().count() > MAX_TAG_KEY_CHARS {
-            self.note(S3Error::invalid_tag("The TagKey you have provided is invalid").with("TagKey", &key));
-        }
-        if value.chars().count() > MAX_TAG_VALUE_CHARS {
-            self.note(S3Error::invalid_tag("The TagValue you have provided is invalid").with("TagKey", &key));
-        }
-        Ok((key, value))
+        Ok((tag.key, tag.value))
     }
 
     fn size(&mut self, element: &str, min: u64) -> Result<u64, S3Error> {
