@@ -158,6 +158,18 @@ impl KeyFiles {
         }
     }
 
+    /// Puts another content in the place of the keyring file; a crash leaves the old one or the new one.
+    pub(crate) fn replace_keyring(&self, content: &[u8]) -> Result<(), KeyFileError> {
+        let folder = self.folder();
+        let lock = File::open(folder).map_err(io_error("open", folder))?;
+        lock.lock().map_err(io_error("lock", folder))?;
+        let next = with_suffix(&self.keyring, ".next");
+        remove(&next)?;
+        write_new(&next, content)?;
+        fs::rename(&next, &self.keyring).map_err(io_error("replace", &self.keyring))?;
+        sync_folder(folder)
+    }
+
     /// Removes the second name of the key file that a crash at the end of its creation leaves.
     pub(crate) fn remove_leftover(&self) -> Result<(), KeyFileError> {
         let new_key = with_suffix(&self.key_file, ".new");

@@ -1,6 +1,6 @@
 //! Where root keys live: the seam to key providers, and the keyring on this machine.
 //!
-//! A root key wraps bucket keys and the metadata key and nothing else, so it is asked rarely and stays off the
+//! A root key wraps bucket keys, the metadata key and the material of KMS keys and nothing else, so it is asked rarely and stays off the
 //! data path. The bytes of the keyring file are described in docs/spec/keyring.md.
 //!
 //! ```
@@ -20,10 +20,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod audit;
+mod data_keys;
 mod key_file;
 mod local;
 mod root_keys;
 
+pub use audit::{KeyAudit, KeyEvent, KeyOutcome, NoAudit};
+pub use data_keys::{DataKeys, KmsError, NoDataKeys, SealedDataKey};
 pub use key_file::KeyFileError;
 pub use local::LocalKeyring;
-pub use root_keys::{KeyError, Purpose, RootDescription, RootKeys, WrapContext};
+pub use root_keys::{GenerationState, KeyError, Purpose, RootDescription, RootGeneration, RootId, RootKeys, WrapContext};

@@ -1,6 +1,7 @@
 //! Root keys in a sealed file on this machine.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use coffer_crypto::{Key32, hkdf_sha512, random_array};
@@ -10,14 +11,24 @@ use coffer_seal::{
 };
 
 use crate::key_file::{KeyFileError, KeyFiles};
-use crate::root_keys::{KeyError, Purpose, RootDescription, RootKeys, WrapContext};
+use crate::root_keys::{
+    GenerationState, KeyError, Purpose, RootDescription, RootGeneration, RootId, RootKeys, WrapContext,
+};
 
 /// The root keys of a keyring file, which a key file opens.
 ///
 /// The key file is one line of text for people to copy to a safe place; the keyring file lies beside it and has
 /// `.keyring` at the end of its name. Both are needed, and neither belongs on the disk of the data.
 pub struct LocalKeyring {
-    entries: Vec<KeyringEntry>,
+    files: KeyFiles,
+    entries: RwLock<Entries>,
+    /// One change at a time: a change reads the key file and writes the keyring.
+    changing: Mutex<()>,
+}
+
+/// The generations of the root key, one of which wraps.
+struct Entries {
+    all: Vec<KeyringEntry>,
     /// The place of the entry that wraps.
     active: usize,
 }
@@ -58,46 +69,46 @@ impl LocalKeyring {
                 KeyFileError::DamagedKeyring { keyring: files.keyring().to_owned(), reason }
             }
         })?;
-        let active = entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.state == KeyState::Active)
-            .max_by_key(|(_, entry)| entry.generation)
-            .map(|(place, _)| place)
-            .ok_or_else(|| KeyFileError::DamagedKeyring {
-                keyring: files.keyring().to_owned(),
-                reason: "no root key is active",
-            })?;
+        let entries = Entries::new(entries).ok_or_else(|| KeyFileError::DamagedKeyring {
+            keyring: files.keyring().to_owned(),
+            reason: "no root key is active",
+        })?;
         files.remove_leftover()?;
-        Ok(Self { entries, active })
+        Ok(Self { files, entries: RwLock::new(entries), changing: Mutex::new(()) })
     }
 
-    fn active(&self) -> &KeyringEntry {
-        &self.entries[self.active]
+    fn entries(&self) -> RwLockReadGuard<'_, Entries> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the keyring as `change` makes it, and then goes on with that.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Vec<KeyringEntry>) -> Result<(), KeyError>,
+    ) -> Result<RootDescription, KeyError> {
+        let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let unavailable = |error: KeyFileError| KeyError::Unavailable(error.to_string());
+        let mut all = self.entries().all.iter().map(copy_of).collect();
+        change(&mut all)?;
+        let entries = Entries::new(all).ok_or(KeyError::Damaged("no root key is active"))?;
+        let key = self.files.read_key().map_err(unavailable)?;
+        self.files.replace_keyring(&seal_keyring_with_key_file(&key, &entries.all)).map_err(unavailable)?;
+        let description = entries.describe();
+        *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
+        Ok(description)
     }
 }
 
-#[async_trait]
-impl RootKeys for LocalKeyring {
-    async fn wrap(&self, context: &WrapContext, key: &Key32) -> Result<Vec<u8>, KeyError> {
-        let root = self.active();
-        let by = KekRef { mode: context.mode(), id: root.id, generation: root.generation };
-        Ok(wrap(&root.key, by, &context.scope().as_scope(), key).as_bytes().to_vec())
+impl Entries {
+    /// `None` when none of them is active.
+    fn new(all: Vec<KeyringEntry>) -> Option<Self> {
+        let of_active = all.iter().enumerate().filter(|(_, entry)| entry.state == KeyState::Active);
+        let active = of_active.max_by_key(|(_, entry)| entry.generation).map(|(place, _)| place)?;
+        Some(Self { all, active })
     }
 
-    async fn unwrap(&self, context: &WrapContext, wrapped: &[u8]) -> Result<Key32, KeyError> {
-        let envelope = Envelope::from_bytes(wrapped).map_err(key_error)?;
-        let by = envelope.kek();
-        if by.mode != context.mode() || self.entries.iter().all(|entry| entry.id != by.id) {
-            return Err(KeyError::WrongKey);
-        }
-        let root = self
-            .entries
-            .iter()
-            .find(|entry| entry.id == by.id && entry.generation == by.generation)
-            .filter(|entry| entry.state != KeyState::Destroyed)
-            .ok_or(KeyError::UnknownGeneration(by.generation))?;
-        unwrap(&root.key, &envelope, &context.scope().as_scope()).map_err(key_error)
+    fn active(&self) -> &KeyringEntry {
+        &self.all[self.active]
     }
 
     fn describe(&self) -> RootDescription {
@@ -111,18 +122,108 @@ impl RootKeys for LocalKeyring {
     }
 }
 
+fn copy_of(entry: &KeyringEntry) -> KeyringEntry {
+    let key = Key32::from_slice(entry.key.expose()).expect("a key has the length of a key");
+    KeyringEntry { id: entry.id, generation: entry.generation, state: entry.state, created: entry.created, key }
+}
+
+#[async_trait]
+impl RootKeys for LocalKeyring {
+    async fn wrap(&self, context: &WrapContext, key: &Key32) -> Result<Vec<u8>, KeyError> {
+        let entries = self.entries();
+        let root = entries.active();
+        let by = KekRef { mode: context.mode(), id: root.id, generation: root.generation };
+        Ok(wrap(&root.key, by, &context.scope().as_scope(), key).as_bytes().to_vec())
+    }
+
+    async fn unwrap(&self, context: &WrapContext, wrapped: &[u8]) -> Result<Key32, KeyError> {
+        let envelope = Envelope::from_bytes(wrapped).map_err(key_error)?;
+        let by = envelope.kek();
+        let entries = self.entries();
+        if by.mode != context.mode() || entries.all.iter().all(|entry| entry.id != by.id) {
+            return Err(KeyError::WrongKey);
+        }
+        let root = entries
+            .all
+            .iter()
+            .find(|entry| entry.id == by.id && entry.generation == by.generation)
+            .filter(|entry| entry.state != KeyState::Destroyed)
+            .ok_or(KeyError::UnknownGeneration(by.generation))?;
+        unwrap(&root.key, &envelope, &context.scope().as_scope()).map_err(key_error)
+    }
+
+    fn describe(&self) -> RootDescription {
+        self.entries().describe()
+    }
+
+    fn generation_of(&self, wrapped: &[u8]) -> Result<(RootId, u32), KeyError> {
+        let by = Envelope::from_bytes(wrapped).map_err(key_error)?.kek();
+        Ok((by.id, by.generation))
+    }
+
+    async fn generations(&self) -> Result<Vec<RootGeneration>, KeyError> {
+        let entries = self.entries();
+        let active = entries.active().generation;
+        let state = |entry: &KeyringEntry| match entry.state {
+            KeyState::Destroyed => GenerationState::Destroyed,
+            KeyState::Active if entry.generation == active => GenerationState::Active,
+            KeyState::Active | KeyState::DecryptOnly => GenerationState::DecryptOnly,
+        };
+        let all = entries.all.iter();
+        Ok(all
+            .map(|entry| RootGeneration {
+                generation: entry.generation,
+                state: state(entry),
+                created: Some(entry.created),
+            })
+            .collect())
+    }
+
+    async fn rotate(&self) -> Result<RootDescription, KeyError> {
+        self.change(|entries| {
+            let root = entries.iter().max_by_key(|entry| entry.generation);
+            let (id, last) = root.map(|root| (root.id, root.generation)).expect("an open keyring has a root key");
+            let generation = last.checked_add(1).ok_or(KeyError::Unsupported("there are no more generations"))?;
+            for entry in &mut *entries {
+                if entry.state == KeyState::Active {
+                    entry.state = KeyState::DecryptOnly;
+                }
+            }
+            let (state, created) = (KeyState::Active, seconds_since_1970());
+            entries.push(KeyringEntry { id, generation, state, created, key: Key32::generate() });
+            Ok(())
+        })
+    }
+
+    async fn destroy_generation(&self, generation: u32) -> Result<(), KeyError> {
+        let active = self.entries().active().generation;
+        if generation == active {
+            return Err(KeyError::InUse(generation));
+        }
+        self.change(|entries| {
+            let entry = entries.iter_mut().find(|entry| entry.generation == generation);
+            let entry = entry.ok_or(KeyError::UnknownGeneration(generation))?;
+            entry.state = KeyState::Destroyed;
+            entry.key = Key32::take(&mut [0; 32]);
+            Ok(())
+        })
+        .map(drop)
+    }
+}
+
 impl WrapContext {
     fn mode(&self) -> Mode {
         match self.purpose {
             Purpose::BucketKey { .. } => Mode::BucketKey,
             Purpose::MetadataKey => Mode::MetadataKey,
+            Purpose::KmsKey => Mode::KmsKey,
         }
     }
 
     fn scope(&self) -> WrappedKeyScope {
         let bucket_id = match self.purpose {
             Purpose::BucketKey { bucket_id } => bucket_id,
-            Purpose::MetadataKey => [0; 16],
+            Purpose::MetadataKey | Purpose::KmsKey => [0; 16],
         };
         Scope::of_wrapped_key(bucket_id, self.key_id, self.generation)
     }

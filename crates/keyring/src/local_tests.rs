@@ -287,3 +287,50 @@ async fn older_generations_unwrap_until_they_are_destroyed() {
     place.write_keyring(&[(1, KeyState::Active)]);
     assert!(matches!(place.open().unwrap().unwrap(&BUCKET, &rewrapped).await, Err(KeyError::UnknownGeneration(2))));
 }
+
+#[tokio::test]
+async fn a_rotated_root_key_unwraps_what_every_generation_wrapped() {
+    let place = Place::created();
+    let root = place.open().unwrap();
+    let key = Key32::generate();
+    let first = root.wrap(&BUCKET, &key).await.unwrap();
+    let described = root.rotate().await.unwrap();
+    let second = root.wrap(&BUCKET, &key).await.unwrap();
+    assert_eq!(described.generation, 2);
+    assert_eq!(root.generation_of(&first).unwrap(), (described.root_id, 1));
+    assert_eq!(root.generation_of(&second).unwrap(), (described.root_id, 2));
+    for root in [root, place.open().unwrap()] {
+        for wrapped in [&first, &second] {
+            assert_eq!(root.unwrap(&BUCKET, wrapped).await.unwrap().expose(), key.expose());
+        }
+        assert_eq!(root.describe(), described);
+    }
+    assert_eq!(place.names(), ["root.key", "root.key.keyring"]);
+}
+
+#[tokio::test]
+async fn a_destroyed_generation_is_gone_for_good_and_its_number_too() {
+    let place = Place::created();
+    let root = place.open().unwrap();
+    let wrapped = root.wrap(&BUCKET, &Key32::generate()).await.unwrap();
+    assert!(matches!(root.destroy_generation(1).await, Err(KeyError::InUse(1))));
+    root.rotate().await.unwrap();
+    root.destroy_generation(1).await.unwrap();
+    assert!(matches!(root.destroy_generation(7).await, Err(KeyError::UnknownGeneration(7))));
+    for root in [root, place.open().unwrap()] {
+        assert!(matches!(root.unwrap(&BUCKET, &wrapped).await, Err(KeyError::UnknownGeneration(1))));
+        assert_eq!(root.rotate().await.unwrap().generation, root.generations().await.unwrap().len() as u32);
+        let states: Vec<_> = root.generations().await.unwrap().iter().map(|known| known.state).collect();
+        assert_eq!(states[0], GenerationState::Destroyed);
+        assert_eq!(states.last(), Some(&GenerationState::Active));
+    }
+}
+
+#[tokio::test]
+async fn a_root_key_whose_key_file_is_gone_does_not_rotate() {
+    let place = Place::created();
+    let root = place.open().unwrap();
+    fs::remove_file(&place.key_file).unwrap();
+    assert!(matches!(root.rotate().await, Err(KeyError::Unavailable(_))));
+    assert_eq!(root.describe().generation, 1);
+}

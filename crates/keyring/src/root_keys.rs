@@ -21,6 +21,57 @@ pub trait RootKeys: Send + Sync {
 
     /// Says what the provider is, without any secret.
     fn describe(&self) -> RootDescription;
+
+    /// The root key and its generation that `wrapped` needs to be unwrapped, as it claims: whoever rotates root keys
+    /// leaves alone what has the current one.
+    ///
+    /// # Errors
+    /// [`KeyError::Damaged`] when it is nothing that this provider wrapped.
+    fn generation_of(&self, wrapped: &[u8]) -> Result<(RootId, u32), KeyError>;
+
+    /// Every generation there is or was, ascending.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`].
+    async fn generations(&self) -> Result<Vec<RootGeneration>, KeyError>;
+
+    /// Makes a new generation, which wraps from now on. When this returns, it is on stable storage.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] when that is done elsewhere; [`KeyError::Unavailable`].
+    async fn rotate(&self) -> Result<RootDescription, KeyError>;
+
+    /// Destroys a generation that does not wrap any more. What is still wrapped under it cannot be unwrapped again.
+    ///
+    /// # Errors
+    /// [`KeyError::InUse`] for the generation that wraps; [`KeyError::UnknownGeneration`]; [`KeyError::Unsupported`]
+    /// when that is done elsewhere; [`KeyError::Unavailable`].
+    async fn destroy_generation(&self, generation: u32) -> Result<(), KeyError>;
+}
+
+/// The id of a root key.
+pub type RootId = [u8; 16];
+
+/// A generation of a root key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootGeneration {
+    /// Its number, from 1.
+    pub generation: u32,
+    /// What it is good for.
+    pub state: GenerationState,
+    /// When it was made, in seconds since 1970, if that is known.
+    pub created: Option<u64>,
+}
+
+/// What a generation of a root key is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GenerationState {
+    /// It wraps and unwraps.
+    Active,
+    /// It unwraps what it wrapped.
+    DecryptOnly,
+    /// It is gone.
+    Destroyed,
 }
 
 /// What a key is wrapped for. It unwraps for nothing else.
@@ -44,6 +95,8 @@ pub enum Purpose {
     },
     /// It protects the records of the system and the pages of the metadata engine.
     MetadataKey,
+    /// It is the material of a KMS key, whose id is that of the context.
+    KmsKey,
 }
 
 /// What people and logs may know of a root key.
@@ -74,4 +127,10 @@ pub enum KeyError {
     /// The provider does not have, or no longer has, the generation of the root key that wrapped the key.
     #[error("generation {0} of the root key is not available")]
     UnknownGeneration(u32),
+    /// The provider does not do that by itself; the text says what to do instead.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The generation wraps keys, and so cannot be destroyed.
+    #[error("generation {0} of the root key is in use")]
+    InUse(u32),
 }

@@ -34,6 +34,8 @@ pub enum Mode {
     BucketKey = 0x10,
     /// The metadata key under the root key.
     MetadataKey = 0x11,
+    /// The key material of a KMS key under the root key.
+    KmsKey = 0x12,
 }
 
 impl Mode {
@@ -44,6 +46,7 @@ impl Mode {
             3 => Self::SseC,
             0x10 => Self::BucketKey,
             0x11 => Self::MetadataKey,
+            0x12 => Self::KmsKey,
             _ => return None,
         })
     }

@@ -29,6 +29,7 @@ mod derive;
 mod envelope;
 mod error;
 mod keyring;
+mod kms_ciphertext;
 mod layout;
 mod length;
 mod object;
@@ -46,6 +47,7 @@ pub use keyring::{
     KeyState, KeyringEntry, MIN_PASSPHRASE_ITERATIONS, MIN_PASSPHRASE_LEN, PASSPHRASE_ITERATIONS,
     open_keyring_with_key_file, open_keyring_with_passphrase, seal_keyring_with_key_file, seal_keyring_with_passphrase,
 };
+pub use kms_ciphertext::{KmsCiphertext, MAX_KMS_PLAINTEXT_LEN, seal_for_kms};
 pub use layout::{Kind, Layout, LayoutPart};
 pub use length::{SEGMENT_LEN, opened_len, sealed_len, sealed_range, segment_count, segments_of};
 pub use object::{OpenedObject, OpenedPart, SealedObject, SealedPart, open_object, open_object_range};
