@@ -48,6 +48,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("coffer-s3", &["coffer-access", "coffer-configuration", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
     ("coffer-replication", &["coffer-configuration", "coffer-sigv4", "coffer-store"]),
     ("coffer-iam", &["coffer-access", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
+    ("coffer-kms", &["coffer-access", "coffer-crypto", "coffer-iam", "coffer-keyring", "coffer-seal", "coffer-store"]),
     (
         "coffer",
         &[
@@ -57,6 +58,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "coffer-crypto",
             "coffer-iam",
             "coffer-keyring",
+            "coffer-kms",
             "coffer-meta",
             "coffer-replication",
             "coffer-s3",

@@ -35,7 +35,7 @@ mod time;
 mod trust;
 mod xml;
 
-pub use api::{ApiAnswer, ApiConnection, is_api_request};
+pub use api::{ApiAnswer, ApiConnection, ApiService, ServiceRequest, is_api_request, is_kms_request};
 pub use error::ApiError;
 pub use identify::{Credential, Identified};
 pub use oidc::{DocumentError, Documents};

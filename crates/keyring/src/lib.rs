@@ -30,4 +30,6 @@ pub use audit::{KeyAudit, KeyEvent, KeyOutcome, NoAudit};
 pub use data_keys::{DataKeys, KmsError, NoDataKeys, SealedDataKey};
 pub use key_file::KeyFileError;
 pub use local::LocalKeyring;
-pub use root_keys::{GenerationState, KeyError, Purpose, RootDescription, RootGeneration, RootId, RootKeys, WrapContext};
+pub use root_keys::{
+    GenerationState, KeyError, Purpose, RootDescription, RootGeneration, RootId, RootKeys, WrapContext,
+};

@@ -29,6 +29,8 @@ pub(crate) struct Data {
     pub(crate) store: Store,
     /// What the store's records lie in.
     pub(crate) engine: Arc<RedbEngine>,
+    /// What wraps the keys of the store.
+    pub(crate) root: Arc<dyn RootKeys>,
     /// Whether the root key was made just now.
     pub(crate) made_key: bool,
     _lock: DataLock,
@@ -88,12 +90,12 @@ impl<'a> LockedDirectory<'a> {
             bootstrap,
             Arc::clone(&engine) as Arc<dyn coffer_meta::Engine>,
             Arc::new(blobs),
-            root,
+            Arc::clone(&root),
             Arc::new(SystemClock),
             store_settings(settings),
         );
         self.lock.sign().context("the lock of the data directory cannot be written")?;
-        Ok(Data { store, engine, made_key, _lock: self.lock })
+        Ok(Data { store, engine, root, made_key, _lock: self.lock })
     }
 }
 

@@ -1,11 +1,14 @@
 //! S3 and the APIs beside it behind the listeners, and who may use them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
-use coffer_iam::{ApiConnection, Iam, IamSettings, is_api_request};
+use coffer_iam::{ApiConnection, Iam, IamSettings, is_api_request, is_kms_request};
+use coffer_keyring::NoAudit;
+use coffer_kms::{Kms, KmsSettings};
 use coffer_replication::Targets;
 use coffer_s3::body::Received;
 use coffer_s3::log::{Action, BucketLogSettings, BucketLogs, RequestRecord, Requester};
@@ -42,6 +45,7 @@ const MAX_API_BODY_LEN: usize = 1 << 20;
 pub(crate) struct S3 {
     service: S3Service<S3Operations>,
     iam: Iam,
+    kms: Kms,
     trusted_proxies: Vec<Network>,
     idle: Duration,
     logs: Logs,
@@ -70,6 +74,9 @@ impl S3 {
         let documents = HttpsDocuments::new(settings.oidc_private_networks.clone(), settings.oidc_ca_file.as_deref())?;
         let iam = Iam::new(store.clone(), iam, Arc::new(documents));
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
+        let kms = KmsSettings { region: settings.region.clone(), key_stores: BTreeMap::new() };
+        let kms =
+            Kms::new(store.clone(), iam.clone(), Arc::clone(&data.root), kms, Arc::new(NoAudit), Arc::new(SystemClock));
         let operations = OperationSettings {
             region: settings.region.clone(),
             account_id: ACCOUNT_ID.to_owned(),
@@ -96,6 +103,7 @@ impl S3 {
         Ok(Self {
             service: S3Service::new(operations, identities, service, Arc::new(SystemClock)),
             iam,
+            kms,
             trusted_proxies: settings.trusted_proxies.clone(),
             idle: Duration::from_secs(settings.request_idle_seconds),
             logs: Logs { access: access_log, buckets: Arc::new(bucket_logs) },
@@ -128,7 +136,12 @@ impl S3 {
         record.note_body(Received::whole(body.len()));
         let ConnectionInfo { client, secure, .. } = record.connection;
         let connection = ApiConnection { peer: client, secure };
-        let answer = self.iam.handle(&parts, &body, connection, &record.request_id, record.received_ms).await;
+        let (request_id, now_ms) = (record.request_id.as_str(), record.received_ms);
+        let answer = if is_kms_request(&parts) {
+            self.iam.handle_service(&self.kms, &parts, &body, connection, request_id, now_ms).await
+        } else {
+            self.iam.handle(&parts, &body, connection, request_id, now_ms).await
+        };
         record.note_action(Action { service: answer.service, name: answer.operation });
         if let (Some(caller), Some(access_key)) = (answer.caller, answer.access_key) {
             record.note_requester(Requester { caller, access_key });

@@ -14,6 +14,8 @@ pub enum RowTable {
     Identity,
     /// `K` + access key ID: access keys.
     AccessKey,
+    /// `W`: keys of the KMS, their aliases and grants.
+    Kms,
 }
 
 impl RowTable {
@@ -21,6 +23,7 @@ impl RowTable {
         match self {
             Self::Identity => Table::Identity,
             Self::AccessKey => Table::AccessKey,
+            Self::Kms => Table::Kms,
         }
     }
 

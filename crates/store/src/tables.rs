@@ -48,6 +48,8 @@ pub(crate) enum Table {
     Upload,
     /// `V` + bucket id + object key + order + instance id: versions that are not current, the latest first.
     Version,
+    /// `W`: keys of the KMS, their aliases and grants. System.
+    Kms,
     /// `X` + bucket id + upload id: ended uploads whose left-over parts are still to be removed. System.
     EndedUpload,
 }
@@ -75,6 +77,7 @@ impl Table {
             Self::Token => b'T',
             Self::Upload => b'U',
             Self::Version => b'V',
+            Self::Kms => b'W',
             Self::EndedUpload => b'X',
         }
     }
@@ -101,6 +104,7 @@ impl Table {
             Self::Token => b"token",
             Self::Upload => b"upload",
             Self::Version => b"version",
+            Self::Kms => b"kms",
             Self::EndedUpload => b"ended-upload",
         }
     }

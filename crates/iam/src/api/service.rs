@@ -3,7 +3,7 @@
 use http::request::Parts;
 use http::{Method, header};
 
-use super::json;
+use super::{extension, json};
 use crate::{iam, organizations, sts};
 
 /// A service.
@@ -83,18 +83,18 @@ impl Service {
 #[must_use]
 pub fn is_api_request(parts: &Parts) -> bool {
     if let Some(service) = signed_service(parts) {
-        return Service::ALL.iter().any(|known| known.name() == service);
+        return Service::ALL.iter().any(|known| known.name() == service) || service == extension::NAME;
     }
     let is_root = parts.uri.path() == "/";
     match parts.method {
-        Method::POST => is_root && (is_form(parts) || json::action(parts).is_some()),
+        Method::POST => is_root && (is_form(parts) || json::action(parts).is_some() || extension::is_named(parts)),
         Method::GET => is_root && query_has(parts, "Action") && query_has(parts, "Version"),
         _ => false,
     }
 }
 
 /// The service in the scope of the signature, in the header or in the URL.
-fn signed_service(parts: &Parts) -> Option<String> {
+pub(super) fn signed_service(parts: &Parts) -> Option<String> {
     let scope_service = |credential: &str| credential.split('/').nth(3).map(str::to_owned);
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
         let credential = value.to_str().ok()?.split_once("Credential=")?.1.split([',', ' ']).next()?;

@@ -1,0 +1,71 @@
+//! Errors in the codes and words of AWS KMS.
+
+use coffer_iam::ApiError;
+use coffer_keyring::{KeyError, KmsError};
+use coffer_store::StoreError;
+use http::StatusCode;
+
+pub(crate) fn not_found(message: String) -> KmsError {
+    KmsError::new("NotFoundException", message)
+}
+
+pub(crate) fn disabled(arn: &str) -> KmsError {
+    KmsError::new("DisabledException", format!("{arn} is disabled."))
+}
+
+pub(crate) fn pending_deletion(arn: &str) -> KmsError {
+    KmsError::new("KMSInvalidStateException", format!("{arn} is pending deletion."))
+}
+
+pub(crate) fn invalid_ciphertext() -> KmsError {
+    KmsError::new("InvalidCiphertextException", "")
+}
+
+pub(crate) fn validation(message: impl Into<std::borrow::Cow<'static, str>>) -> KmsError {
+    KmsError::new("ValidationException", message)
+}
+
+pub(crate) fn access_denied(message: String) -> KmsError {
+    KmsError::new("AccessDeniedException", message)
+}
+
+/// Somebody else changed the same thing at the same time.
+pub(crate) fn contention() -> KmsError {
+    KmsError::new("DependencyTimeoutException", "The key is being changed. Try again.")
+}
+
+/// The failure of the store.
+pub(crate) fn from_store(error: &StoreError) -> KmsError {
+    tracing::error!(%error, "a key of the KMS cannot be read or written");
+    match error {
+        StoreError::Unavailable(_) | StoreError::Contention | StoreError::NoSpace => {
+            KmsError::new("DependencyTimeoutException", "The store is not available. Try again.")
+        }
+        _ => KmsError::new("KMSInternalException", "An internal error occurred."),
+    }
+}
+
+/// The failure of whoever wraps the material of keys.
+pub(crate) fn from_provider(error: &KeyError) -> KmsError {
+    tracing::error!(%error, "the material of a KMS key cannot be unwrapped");
+    match error {
+        KeyError::Unavailable(_) => {
+            KmsError::new("DependencyTimeoutException", "The provider of the key is not available. Try again.")
+        }
+        KeyError::UnknownGeneration(_) | KeyError::WrongKey => KmsError::new(
+            "KeyUnavailableException",
+            "The request was rejected because the key that protects the specified KMS key is not available.",
+        ),
+        _ => KmsError::new("KMSInternalException", "An internal error occurred."),
+    }
+}
+
+/// The error as the API answers it.
+pub(crate) fn api_error(error: KmsError) -> ApiError {
+    let status = match error.code {
+        "DependencyTimeoutException" => StatusCode::SERVICE_UNAVAILABLE,
+        "KMSInternalException" | "KeyUnavailableException" => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    ApiError::new(status, error.code, error.message)
+}

@@ -1,0 +1,20 @@
+//! A KMS: keys that never leave it, and the API of AWS KMS to use and manage them.
+//!
+//! Keys, aliases and grants are sealed rows of the store. The material of a key is wrapped by the root key, or by the
+//! provider of a custom key store, and lives unwrapped in memory for a short while only. [`Kms`] is asked by the API
+//! ([`ApiService`](coffer_iam::ApiService)) and by S3, for the data keys of SSE-KMS; every request is held against the
+//! key's policy, its grants and the caller's own policies, whether the material is at hand or not.
+
+mod api;
+mod authority;
+mod data_keys;
+mod error;
+mod keys;
+mod material;
+mod names;
+mod records;
+mod settings;
+
+pub use authority::Authority;
+pub use data_keys::DataKey;
+pub use settings::{Kms, KmsSettings};

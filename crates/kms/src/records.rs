@@ -1,0 +1,131 @@
+//! What the rows hold: CBOR maps with small integer keys, and the keys of the rows.
+//!
+//! ```text
+//! kms row = 'k' key id | 'a' account alias-name | 'd' account | 'g' key id grant id | 'l' account key id
+//! ```
+//!
+//! A field is never renumbered; a new one is optional. `docs/spec/kms.md` is the reference. Times are milliseconds since
+//! 1970.
+
+use std::collections::BTreeMap;
+
+use minicbor::{Decode, Encode};
+
+use crate::names::KeyId;
+
+/// A key.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct KeyRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: KeyId,
+    /// The account that owns it: 12 digits.
+    #[n(1)]
+    pub(crate) account: String,
+    #[n(2)]
+    pub(crate) created_ms: u64,
+    #[n(3)]
+    pub(crate) state: KeyStateRecord,
+    #[n(4)]
+    pub(crate) description: String,
+    /// The key policy, as it was sent.
+    #[n(5)]
+    pub(crate) policy: String,
+    /// The unique IDs of whom the policy names by ARN, by ARN.
+    #[n(6)]
+    pub(crate) policy_principals: BTreeMap<String, String>,
+    /// Its material, ascending generations, the last one current.
+    #[n(7)]
+    pub(crate) materials: Vec<MaterialRecord>,
+    /// S3 or another service made it: nobody can change it.
+    #[n(8)]
+    pub(crate) aws_managed: bool,
+    #[n(9)]
+    pub(crate) multi_region: bool,
+    #[n(10)]
+    pub(crate) tags: BTreeMap<String, String>,
+    /// The custom key store whose provider wraps the material; absent: the root key does.
+    #[n(11)]
+    pub(crate) key_store: Option<String>,
+    /// How the material is rotated; absent: not by itself.
+    #[n(12)]
+    pub(crate) rotation: Option<RotationRecord>,
+}
+
+/// Whether a key can be used.
+#[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyStateRecord {
+    #[n(0)]
+    Enabled,
+    #[n(1)]
+    Disabled,
+    /// It is disabled, and destroyed at this time.
+    #[n(2)]
+    PendingDeletion(#[n(0)] u64),
+}
+
+/// A generation of the material of a key.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct MaterialRecord {
+    #[n(0)]
+    pub(crate) generation: u32,
+    #[n(1)]
+    pub(crate) created_ms: u64,
+    /// The material, wrapped by the root key or by the provider of the key store.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) wrapped: Vec<u8>,
+    /// Somebody asked for it; else it was due.
+    #[n(3)]
+    pub(crate) on_demand: bool,
+}
+
+/// How the material of a key is rotated.
+#[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq)]
+#[cbor(map)]
+pub(crate) struct RotationRecord {
+    /// Every so many days.
+    #[n(0)]
+    pub(crate) period_days: u32,
+    /// When it is due next.
+    #[n(1)]
+    pub(crate) next_ms: u64,
+}
+
+/// Another name of a key.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct AliasRecord {
+    /// `alias/...`
+    #[n(0)]
+    pub(crate) name: String,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) key_id: KeyId,
+    #[n(2)]
+    pub(crate) created_ms: u64,
+    #[n(3)]
+    pub(crate) updated_ms: u64,
+}
+
+/// A row that says only that something is there.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct MarkRecord {
+    #[n(0)]
+    pub(crate) made_ms: u64,
+}
+
+/// The row of a key.
+pub(crate) fn key_row(id: &KeyId) -> Vec<u8> {
+    [b"k", &id[..]].concat()
+}
+
+/// The row that lists a key among those of an account.
+pub(crate) fn listing_row(account: &str, id: &KeyId) -> Vec<u8> {
+    [b"l", account.as_bytes(), id].concat()
+}
+
+/// The row of an alias.
+pub(crate) fn alias_row(account: &str, name: &str) -> Vec<u8> {
+    [b"a", account.as_bytes(), name.as_bytes()].concat()
+}
