@@ -12,6 +12,8 @@ use bytes::Bytes;
 
 use crate::engine::{Commit, CommitError, Direction, Engine, Entry, KeyRange};
 
+mod snapshots;
+
 /// Makes one `#[test]` per behaviour for the engine that the expression opens.
 #[macro_export]
 macro_rules! conformance {
@@ -47,6 +49,10 @@ macro_rules! conformance {
             concurrent_increments_are_not_lost
             concurrent_creators_have_one_winner
             readers_see_whole_commits
+            snapshot_is_not_changed_by_later_commits
+            snapshots_of_different_times_live_together
+            scans_of_a_snapshot_are_of_one_state
+            snapshot_holds_up_no_commit
             random_history_equals_a_map
         );
     };
@@ -507,3 +513,4 @@ mod behaviours {
 }
 
 pub use behaviours::*;
+pub use snapshots::*;

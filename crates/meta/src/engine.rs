@@ -32,6 +32,30 @@ pub trait Engine: Send + Sync {
     /// [`CommitError::Conflict`] names the first check that failed; [`CommitError::Engine`] when the engine
     /// cannot write. After the latter it is unknown whether the commit will be there after a restart.
     async fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+
+    /// Returns a view of the state as of the last commit, which later commits do not change.
+    ///
+    /// An engine may need room for what is changed while a snapshot is held: drop it soon. It holds up nobody else.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine cannot read.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError>;
+}
+
+/// The state of an [`Engine`] as of one commit.
+#[async_trait]
+pub trait Snapshot: Send + Sync {
+    /// Returns the value of `key` as of that commit.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine cannot read; [`EngineError::SnapshotEnded`].
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
+
+    /// Returns the first `limit` entries of `range` as of that commit, as [`Engine::scan`] does.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine cannot read; [`EngineError::SnapshotEnded`].
+    async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError>;
 }
 
 /// A key and its value.
@@ -172,6 +196,9 @@ pub enum EngineError {
     /// An earlier write failed, so it is unknown what is on disk: restart.
     #[error("metadata refuses work after a failed write: {0}")]
     Poisoned(String),
+    /// The engine gave up the snapshot, because the disk is nearly full or the engine was closed: take another one.
+    #[error("the snapshot of the metadata has ended")]
+    SnapshotEnded,
     /// The disk or the system failed.
     #[error("metadata cannot be read or written")]
     Io(#[source] std::io::Error),

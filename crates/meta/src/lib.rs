@@ -25,7 +25,7 @@ mod memory;
 mod pages;
 mod redb_engine;
 
-pub use engine::{Check, Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Write};
+pub use engine::{Check, Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot, Write};
 pub use memory::MemoryEngine;
 pub use pages::PageKeys;
 pub use redb_engine::{OpenError, RedbEngine, RedbSettings};

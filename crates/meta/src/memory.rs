@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::engine::{Check, Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange};
+use crate::engine::{Check, Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot};
 
 /// An [`Engine`] in memory. What it calls durable is gone with the process.
 #[derive(Default)]
@@ -29,17 +29,7 @@ impl Engine for MemoryEngine {
     }
 
     async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError> {
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let bounds = (range.start.as_ref().map(Vec::as_slice), range.end.as_ref().map(Vec::as_slice));
-        let found =
-            entries.range::<[u8], _>(bounds).map(|(key, value)| Entry { key: key.clone(), value: value.clone() });
-        Ok(match direction {
-            Direction::Forward => found.take(limit).collect(),
-            Direction::Reverse => found.rev().take(limit).collect(),
-        })
+        Ok(scan(&self.entries.read().unwrap_or_else(PoisonError::into_inner), &range, limit, direction))
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
@@ -55,6 +45,37 @@ impl Engine for MemoryEngine {
             };
         }
         Ok(())
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Box::new(MemorySnapshot(entries)))
+    }
+}
+
+/// A copy of everything.
+struct MemorySnapshot(BTreeMap<Bytes, Bytes>);
+
+#[async_trait]
+impl Snapshot for MemorySnapshot {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError> {
+        Ok(scan(&self.0, &range, limit, direction))
+    }
+}
+
+fn scan(entries: &BTreeMap<Bytes, Bytes>, range: &KeyRange, limit: usize, direction: Direction) -> Vec<Entry> {
+    if range.is_empty() {
+        return Vec::new();
+    }
+    let bounds = (range.start.as_ref().map(Vec::as_slice), range.end.as_ref().map(Vec::as_slice));
+    let found = entries.range::<[u8], _>(bounds).map(|(key, value)| Entry { key: key.clone(), value: value.clone() });
+    match direction {
+        Direction::Forward => found.take(limit).collect(),
+        Direction::Reverse => found.rev().take(limit).collect(),
     }
 }
 

@@ -138,6 +138,7 @@ impl From<EngineError> for StoreError {
             EngineError::NoSpace => Self::NoSpace,
             EngineError::Damaged(what) => Self::Damaged(what),
             EngineError::Poisoned(why) => Self::Unavailable(why),
+            EngineError::SnapshotEnded => Self::Unavailable(error.to_string()),
             EngineError::Io(error) => Self::Io(error),
         }
     }

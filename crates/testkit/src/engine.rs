@@ -4,7 +4,7 @@ use std::convert::identity;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use coffer_meta::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange};
+use coffer_meta::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot};
 
 use crate::faults::Faults;
 
@@ -15,6 +15,7 @@ pub enum EngineCall {
     Get,
     Scan,
     Commit,
+    Snapshot,
 }
 
 /// An engine whose calls go wrong as its [`Faults`] say, and otherwise do what `E` does.
@@ -51,6 +52,29 @@ impl<E: Engine> Engine for FailingEngine<E> {
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.faults.around(EngineCall::Commit, identity, self.engine.commit(commit)).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        let snapshot = self.faults.around(EngineCall::Snapshot, of_read, self.engine.snapshot()).await?;
+        Ok(Box::new(FailingSnapshot { snapshot, faults: self.faults.clone() }))
+    }
+}
+
+/// A snapshot whose reads count, and go wrong, as those of the engine.
+struct FailingSnapshot {
+    snapshot: Box<dyn Snapshot>,
+    faults: Faults<EngineCall, CommitError>,
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl Snapshot for FailingSnapshot {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.faults.around(EngineCall::Get, of_read, self.snapshot.get(key)).await
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError> {
+        self.faults.around(EngineCall::Scan, of_read, self.snapshot.scan(range, limit, direction)).await
     }
 }
 

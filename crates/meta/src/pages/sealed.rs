@@ -71,13 +71,13 @@ pub(crate) enum FormatError {
 }
 
 impl SealedPages {
-    /// Makes `disk` a file of no pages and returns when that is durable. Whatever was there is lost.
-    pub(crate) fn create(disk: &dyn Disk, keys: &PageKeys) -> io::Result<()> {
+    /// Makes `disk` a file of no pages in `epoch` and returns when that is durable. Whatever was there is lost.
+    pub(crate) fn create(disk: &dyn Disk, keys: &PageKeys, epoch: u32) -> io::Result<()> {
         disk.set_len(0)?;
         disk.set_len(HEADS_LEN)?;
-        let key = keys.derive(0);
+        let key = keys.derive(epoch);
         for slot in 0..2 {
-            let head = Head { seq: slot, epoch: 0, page: Box::new([0; PAGE_LEN]) };
+            let head = Head { seq: slot, epoch, page: Box::new([0; PAGE_LEN]) };
             disk.write(slot * HEAD_ROOM, &head.seal(&key))?;
         }
         disk.sync()

@@ -16,7 +16,7 @@ fn keys() -> PageKeys {
 
 fn empty_disk() -> SimDisk {
     let disk = SimDisk::new(&[]);
-    SealedPages::create(&disk, &keys()).unwrap();
+    SealedPages::create(&disk, &keys(), 0).unwrap();
     disk
 }
 

@@ -22,10 +22,10 @@ use bytes::Bytes;
 use redb::Database;
 use tokio::sync::oneshot;
 
-use crate::engine::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange};
+use crate::engine::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot};
 use crate::pages::{PageKeys, SealedPages};
 pub use open::OpenError;
-use view::{Failure, Views};
+use view::{Failure, HeldView, Views};
 use writer::{Request, Writer};
 
 /// An [`Engine`] in one file of sealed pages. Nothing of keys or values is readable in it.
@@ -114,12 +114,7 @@ impl Engine for RedbEngine {
         }
         let views = Arc::clone(&self.views);
         let scan = move || views.read(|view| view.scan(&range, limit, direction));
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) if limit > INLINE_SCAN_LIMIT => {
-                runtime.spawn_blocking(scan).await.map_err(|error| EngineError::Io(error.into()))?
-            }
-            _ => scan(),
-        }
+        if limit > INLINE_SCAN_LIMIT { off_worker(scan).await } else { scan() }
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
@@ -132,6 +127,42 @@ impl Engine for RedbEngine {
             return Err(self.stopped());
         }
         outcome.await.unwrap_or_else(|_| Err(self.stopped()))
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        Ok(Box::new(RedbSnapshot { views: Arc::clone(&self.views), held: self.views.hold()? }))
+    }
+}
+
+/// A read transaction of redb, which the engine may end.
+struct RedbSnapshot {
+    views: Arc<Views>,
+    held: Arc<HeldView>,
+}
+
+#[async_trait]
+impl Snapshot for RedbSnapshot {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.views.read_held(&self.held, |view| view.get(key))
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Whoever goes through a snapshot reads what is in no cache.
+        let (views, held) = (Arc::clone(&self.views), Arc::clone(&self.held));
+        off_worker(move || views.read_held(&held, |view| view.scan(&range, limit, direction))).await
+    }
+}
+
+/// Runs what may wait for the disk off the async workers, where there are any.
+async fn off_worker<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime.spawn_blocking(work).await.map_err(|error| EngineError::Io(error.into()))?,
+        Err(_) => work(),
     }
 }
 

@@ -80,7 +80,10 @@ fn create(
     keys: PageKeys,
     settings: &RedbSettings,
 ) -> Result<(Arc<SealedPages>, Database), OpenError> {
-    SealedPages::create(&disk, &keys)?;
+    // A file that is made again under the same key, as by a restore, starts where no earlier one has been. Half of all
+    // epochs are left above.
+    let epoch = u32::from_be_bytes(coffer_crypto::random_array()) >> 1;
+    SealedPages::create(&disk, &keys, epoch)?;
     let pages = Arc::new(SealedPages::open(Box::new(disk), keys)?);
     let database = create_database(&pages, settings)?;
     fs::rename(building, path)?;

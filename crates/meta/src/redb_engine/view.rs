@@ -1,7 +1,7 @@
 //! Snapshots for readers, and what becomes of them when the file fails.
 
 use std::ops::Bound;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, StorageError};
@@ -80,6 +80,27 @@ pub(super) struct Views {
     faults: Arc<Faults>,
     state: Mutex<State>,
     changed: Condvar,
+    snapshots: Mutex<Snapshots>,
+}
+
+/// The snapshots that there are.
+#[derive(Default)]
+struct Snapshots {
+    held: Vec<Weak<HeldView>>,
+    /// How often they were ended: a view from before the last time is not held any more.
+    endings: u64,
+}
+
+/// The view of a snapshot, until the engine takes it back.
+///
+/// redb frees no page that an open view may still need, so the file grows by what is changed meanwhile.
+pub(super) struct HeldView(Mutex<Option<Arc<View>>>);
+
+impl HeldView {
+    /// The view; `None` once it was taken back.
+    fn view(&self) -> Option<Arc<View>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 enum State {
@@ -91,7 +112,8 @@ enum State {
 
 impl Views {
     pub(super) fn new(faults: Arc<Faults>, view: View) -> Self {
-        Self { faults, state: Mutex::new(State::Open(Arc::new(view))), changed: Condvar::new() }
+        let state = Mutex::new(State::Open(Arc::new(view)));
+        Self { faults, state, changed: Condvar::new(), snapshots: Mutex::default() }
     }
 
     /// Gives readers the state as of the latest commit. A failure stays.
@@ -100,12 +122,16 @@ impl Views {
     }
 
     /// Makes readers wait for the next [`Views::publish`] or [`Views::fail`].
+    ///
+    /// Snapshots are of the database that is given up, and end.
     pub(super) fn suspend(&self) {
+        self.end_snapshots();
         self.replace(State::Reopening);
     }
 
     /// Refuses all work from now on; the first failure counts.
     pub(super) fn fail(&self, failure: Failure) {
+        self.end_snapshots();
         self.replace(State::Failed(failure));
     }
 
@@ -125,6 +151,53 @@ impl Views {
             (None, redb::Error::Corrupted(what)) => Some(Failure::Damaged(what.clone())),
             (Some(Fault::Io(what)), _) => Some(Failure::Poisoned(what)),
             (None, error) => Some(Failure::Poisoned(error.to_string())),
+        }
+    }
+
+    /// Holds the latest view for a snapshot.
+    pub(super) fn hold(&self) -> Result<Arc<HeldView>, EngineError> {
+        loop {
+            let endings = self.snapshots().endings;
+            let view = self.current()?;
+            let mut snapshots = self.snapshots();
+            if snapshots.endings == endings {
+                let held = Arc::new(HeldView(Mutex::new(Some(view))));
+                snapshots.held.retain(|snapshot| snapshot.strong_count() > 0);
+                snapshots.held.push(Arc::downgrade(&held));
+                return Ok(held);
+            }
+        }
+    }
+
+    /// Takes back the views of all snapshots, so that redb can free what they hold.
+    pub(super) fn end_snapshots(&self) {
+        let mut snapshots = self.snapshots();
+        snapshots.endings += 1;
+        for held in snapshots.held.drain(..).filter_map(|snapshot| snapshot.upgrade()) {
+            drop(held.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+
+    fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads from a view that is held. What fails is the snapshot's trouble: whoever reads the latest view finds out
+    /// whether it is the engine's.
+    pub(super) fn read_held<T>(
+        &self,
+        held: &HeldView,
+        read: impl Fn(&View) -> Result<T, StorageError>,
+    ) -> Result<T, EngineError> {
+        let view = held.view().ok_or(EngineError::SnapshotEnded)?;
+        let outcome = reading(|| read(&view));
+        // The database under a view that was taken back may be another one by now.
+        if held.view().is_none() {
+            return Err(EngineError::SnapshotEnded);
+        }
+        match outcome {
+            Ok(outcome) => outcome.map_err(EngineError::from),
+            Err(error) => Err(EngineError::Io(std::io::Error::other(error))),
         }
     }
 

@@ -108,6 +108,10 @@ impl Writer {
         // A file system that does not tell is taken at its word when it refuses.
         let available = self.pages.available().unwrap_or(u64::MAX);
         let reserve = self.settings.reserve_bytes;
+        // Before commits are refused for want of room, snapshots give back the pages that they hold.
+        if available < reserve.saturating_add(reserve / 4) {
+            self.views.end_snapshots();
+        }
         if available >= reserve {
             return batch;
         }

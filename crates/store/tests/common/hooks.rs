@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use coffer_meta::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, MemoryEngine};
+use coffer_meta::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, MemoryEngine, Snapshot};
 use coffer_testkit::EngineCall;
 
 use super::rng::Rng;
@@ -81,5 +81,9 @@ impl Engine for HookedEngine {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.meet(EngineCall::Commit).await;
         self.memory.commit(commit).await
+    }
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
+        self.meet(EngineCall::Snapshot).await;
+        self.memory.snapshot().await
     }
 }

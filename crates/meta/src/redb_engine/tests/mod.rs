@@ -3,6 +3,7 @@ mod damage;
 mod damaged_page;
 mod file;
 mod full_disk;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -36,7 +37,7 @@ fn eager_settings() -> RedbSettings {
 /// The image of a file in which the commits of `history` up to `count` were made, and which was closed.
 fn closed_image(count: usize) -> Vec<u8> {
     let disk = SimDisk::new(&[]);
-    SealedPages::create(&disk, &keys()).unwrap();
+    SealedPages::create(&disk, &keys(), 0).unwrap();
     let pages = Arc::new(SealedPages::open(Box::new(disk.clone()), keys()).unwrap());
     let database = open::create_database(&pages, &settings()).unwrap();
     let engine = RedbEngine::start(pages, database, settings()).unwrap();
