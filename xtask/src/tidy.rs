@@ -31,6 +31,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("coffer-seal", &["coffer-crypto"]),
     ("coffer-sigv4", &["coffer-crypto"]),
     ("coffer-keyring", &["coffer-crypto", "coffer-seal"]),
+    ("coffer-audit", &["coffer-crypto", "coffer-keyring", "coffer-seal"]),
     ("coffer-meta", &["coffer-crypto", "coffer-seal"]),
     ("coffer-blob", &["coffer-crypto"]),
     (
@@ -53,6 +54,7 @@ const GRAPH: &[(&str, &[&str])] = &[
         "coffer",
         &[
             "coffer-access",
+            "coffer-audit",
             "coffer-blob",
             "coffer-configuration",
             "coffer-crypto",

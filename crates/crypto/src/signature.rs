@@ -1,5 +1,5 @@
 //! Verifying what others have signed (FIPS 186-5, RFC 8032), with the algorithms under their JOSE names (RFC 7518,
-//! RFC 8037). Nothing is signed here.
+//! RFC 8037).
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,

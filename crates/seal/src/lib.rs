@@ -23,6 +23,7 @@
 //! # Ok::<(), coffer_seal::OpenError>(())
 //! ```
 
+mod audit;
 mod bytes;
 mod checksums;
 mod derive;
@@ -40,6 +41,7 @@ mod record;
 #[cfg(test)]
 mod vector_tests;
 
+pub use audit::{audit_record_key, signing_seed};
 pub use checksums::{ChecksumAlgorithm, Checksums, SumsType};
 pub use envelope::{ENVELOPE_LEN, Envelope, KekRef, Mode, Scope, WrappedKeyScope, canonical_context, unwrap, wrap};
 pub use error::OpenError;
