@@ -5,13 +5,14 @@
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use coffer_audit::{AuditKeys, AuditLog, AuditedRootKeys};
 use coffer_blob::{LocalBlobs, LocalSettings};
 use coffer_crypto::Key32;
-use coffer_keyring::{KeyError, KeyFileError, LocalKeyring, RootKeys};
+use coffer_keyring::{KeyAudit, KeyError, KeyFileError, LocalKeyring, RootKeys};
 use coffer_meta::{PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{Bootstrap, BootstrapError, Store, SystemClock};
 
@@ -20,6 +21,8 @@ use crate::lock::DataLock;
 
 /// The metadata engine's file in the data directory.
 const METADATA: &str = "metadata.redb";
+/// The folder of the audit log of keys in the data directory.
+const AUDIT: &str = "audit";
 /// The blobs' folder in the data directory.
 const BLOBS: &str = "blobs";
 
@@ -31,6 +34,12 @@ pub(crate) struct Data {
     pub(crate) engine: Arc<RedbEngine>,
     /// What wraps the keys of the store.
     pub(crate) root: Arc<dyn RootKeys>,
+    /// The audit log of keys.
+    pub(crate) audit: Arc<AuditLog>,
+    /// Where that log is.
+    pub(crate) audit_folder: PathBuf,
+    /// What its checkpoints are verified with.
+    pub(crate) audit_public_key: [u8; 32],
     /// Whether the root key was made just now.
     pub(crate) made_key: bool,
     _lock: DataLock,
@@ -84,6 +93,12 @@ impl<'a> LockedDirectory<'a> {
         let bootstrap = bootstrap.map_err(|error| explain(error, settings))?;
         check_metadata(settings)?;
         let engine = Arc::new(open_engine(settings, &bootstrap.metadata_key)?);
+        let audit_folder = settings.data.join(AUDIT);
+        let audit_keys = AuditKeys::derive(&bootstrap.metadata_key, bootstrap.store_id);
+        let audit_public_key = audit_keys.public_key();
+        let audit = Arc::new(open_audit(&audit_folder, audit_keys)?);
+        let noted: Arc<dyn RootKeys> = Arc::new(AuditedRootKeys::new(root, Arc::clone(&audit) as Arc<dyn KeyAudit>));
+        let root = noted;
         let blobs = LocalBlobs::open(&settings.data.join(BLOBS), LocalSettings::default())
             .context("the folder of the blobs cannot be opened")?;
         let store = Store::new(
@@ -95,7 +110,7 @@ impl<'a> LockedDirectory<'a> {
             store_settings(settings),
         );
         self.lock.sign().context("the lock of the data directory cannot be written")?;
-        Ok(Data { store, engine, root, made_key, _lock: self.lock })
+        Ok(Data { store, engine, root, audit, audit_folder, audit_public_key, made_key, _lock: self.lock })
     }
 }
 
@@ -148,6 +163,17 @@ fn open_engine(settings: &Settings, metadata_key: &Key32) -> Result<RedbEngine> 
     let keys = PageKeys::new(Key32::from_slice(metadata_key.expose()).expect("a key has the length of a key"));
     RedbEngine::open(&path, keys, RedbSettings { cache_bytes, ..RedbSettings::default() })
         .with_context(|| format!("the metadata {} cannot be opened", path.display()))
+}
+
+/// Opens the audit log of keys. One that somebody changed is not gone on with: it is evidence.
+fn open_audit(folder: &Path, keys: AuditKeys) -> Result<AuditLog> {
+    AuditLog::open(folder, keys).with_context(|| {
+        format!(
+            "the audit log of keys cannot be gone on with. Keep {} for whoever looks into it: once it is moved \
+             elsewhere, a new log begins",
+            folder.display()
+        )
+    })
 }
 
 fn store_settings(settings: &Settings) -> coffer_store::Settings {

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod admin;
+mod audit;
 mod certificate;
 mod cli;
 mod config;

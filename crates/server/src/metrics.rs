@@ -12,6 +12,8 @@ use coffer_replication::ReplicationMetrics;
 use coffer_store::{Clock as _, LifecycleProgress, SystemClock};
 use http::StatusCode;
 
+use crate::audit::AuditHealth;
+
 pub(crate) use targets::TargetMetrics;
 
 /// Upper bounds of the latency histogram, in milliseconds.
@@ -28,6 +30,8 @@ pub(crate) struct Metrics {
     pub(crate) access_log_dropped: Counter,
     /// Lines of the logs of buckets that were not delivered.
     pub(crate) bucket_log_dropped: Arc<AtomicU64>,
+    /// Whether the audit log of keys is intact.
+    pub(crate) audit: AuditHealth,
     /// What lifecycle rules did.
     pub(crate) lifecycle: LifecycleMetrics,
     /// What replication has done.
@@ -215,6 +219,10 @@ impl Metrics {
         text.single("coffer_access_log_dropped_total", "counter", "Lines missing in the access log.", dropped);
         let (name, dropped) = ("coffer_server_access_log_dropped_total", self.bucket_log_dropped.load(Relaxed));
         text.single(name, "counter", "Lines missing in the logs of buckets.", dropped);
+        if let Some(is_intact) = self.audit.is_intact() {
+            let help = "Whether the audit log of keys is what was written: 1 or 0.";
+            text.single("coffer_key_audit_intact", "gauge", help, u8::from(is_intact));
+        }
         self.lifecycle.render(&mut text);
         text.replication(&self.replication);
         let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use coffer_iam::{ApiConnection, Iam, IamSettings, is_api_request, is_kms_request};
-use coffer_keyring::NoAudit;
+use coffer_keyring::KeyAudit;
 use coffer_kms::{Kms, KmsSettings};
 use coffer_replication::Targets;
 use coffer_s3::body::Received;
@@ -75,8 +75,8 @@ impl S3 {
         let iam = Iam::new(store.clone(), iam, Arc::new(documents));
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
         let kms = KmsSettings { region: settings.region.clone(), key_stores: BTreeMap::new() };
-        let kms =
-            Kms::new(store.clone(), iam.clone(), Arc::clone(&data.root), kms, Arc::new(NoAudit), Arc::new(SystemClock));
+        let audit = Arc::clone(&data.audit) as Arc<dyn KeyAudit>;
+        let kms = Kms::new(store.clone(), iam.clone(), Arc::clone(&data.root), kms, audit, Arc::new(SystemClock));
         let operations = OperationSettings {
             region: settings.region.clone(),
             account_id: ACCOUNT_ID.to_owned(),

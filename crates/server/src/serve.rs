@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::access_log::AccessLog;
 use crate::admin::Admin;
+use crate::audit;
 use crate::certificate::own_names;
 use crate::config::{Config, Settings};
 use crate::credentials::{self, Root};
@@ -56,12 +57,13 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let event_targets = Arc::new(EventTargets::open(&settings.notification, ACCOUNT_ID)?);
     let given = given_certificate(&settings).map(Tls::load).transpose()?;
     let targets = Arc::new(replication::targets(settings.replication_targets.as_deref())?);
-    let data = directory.open().await?;
+    let data = Arc::new(directory.open().await?);
     let tls = match (given, settings.listen_tls) {
         (Some(tls), _) => Some(Arc::new(tls)),
         (None, Some(_)) => Some(Arc::new(Tls::load(made_certificate(&settings))?)),
         (None, None) => None,
     };
+    audit::note_start(&data);
     let root = credentials::establish(&data.store, root_credentials).await?;
     let metrics = Arc::new(Metrics::default());
     let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
@@ -71,8 +73,10 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
     let replicator =
         Replicator::new(data.store.clone(), targets, Arc::new(SystemClock), Arc::clone(&metrics.replication));
-    run(&settings, listeners, Served { handler, tls, metrics, replicator, event_targets }, &data, signals).await;
+    let served = Served { handler, tls, metrics: Arc::clone(&metrics), replicator, event_targets };
+    run(&settings, listeners, served, &data, signals).await;
     logs.finish().await;
+    audit::finish(&data, &metrics).await.context("the audit log of keys could not be closed cleanly")?;
     data.engine.close().context("the metadata could not be closed cleanly; what was acknowledged is safe")
 }
 
@@ -132,7 +136,7 @@ struct Served {
 }
 
 /// Serves until the shutdown is complete.
-async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Data, signals: Signals) {
+async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Arc<Data>, signals: Signals) {
     let Served { handler, tls, metrics, replicator, event_targets } = served;
     let Logs { access: access_log, buckets: bucket_logs } = handler.logs().clone();
     let iam = handler.iam().clone();
@@ -157,6 +161,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &D
     if tls.is_some() || access_log.is_some() {
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }
+    tasks.spawn(audit::watch(Arc::clone(data), Arc::clone(&metrics), shutdown.clone()));
     tasks.spawn(jobs::write_uses(iam.clone(), shutdown.clone()));
     tasks.spawn(jobs::replicate(replicator, shutdown.clone()));
     tasks.spawn(jobs::deliver_bucket_logs(bucket_logs, shutdown.clone()));

@@ -10,6 +10,8 @@ use crate::tables::Table;
 /// A table of rows whose meaning the store does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowTable {
+    /// `H`: how far the audit log of keys was signed.
+    Audit,
     /// `I`: accounts and who is in them.
     Identity,
     /// `K` + access key ID: access keys.
@@ -21,6 +23,7 @@ pub enum RowTable {
 impl RowTable {
     fn table(self) -> Table {
         match self {
+            Self::Audit => Table::Audit,
             Self::Identity => Table::Identity,
             Self::AccessKey => Table::AccessKey,
             Self::Kms => Table::Kms,

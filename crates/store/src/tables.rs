@@ -22,6 +22,8 @@ pub(crate) enum Table {
     Notification,
     /// `G` + time + random id: blobs that a record has let go of. System.
     Garbage,
+    /// `H`: how far the audit log of keys was signed. System.
+    Audit,
     /// `I`: accounts and who is in them. System.
     Identity,
     /// `J`: what is to be replicated. System.
@@ -64,6 +66,7 @@ impl Table {
             Self::InlineData => b'D',
             Self::Notification => b'E',
             Self::Garbage => b'G',
+            Self::Audit => b'H',
             Self::Identity => b'I',
             Self::Replication => b'J',
             Self::AccessKey => b'K',
@@ -91,6 +94,7 @@ impl Table {
             Self::InlineData => b"inline-data",
             Self::Notification => b"notification",
             Self::Garbage => b"garbage",
+            Self::Audit => b"audit",
             Self::Identity => b"identity",
             Self::Replication => b"replication",
             Self::AccessKey => b"access-key",
