@@ -9,9 +9,15 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
 const MAX_LEN: usize = 20_480;
-const KINDS: [PolicyKind<'static>; 3] = [PolicyKind::Identity, PolicyKind::Bucket { name: "b" }, PolicyKind::Trust];
-const ACTIONS: [&str; 4] = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "sts:AssumeRole"];
-const RESOURCES: [&str; 3] = ["arn:aws:s3:::b/home/ann/a.txt", "arn:aws:s3:::b", "*"];
+const KINDS: [PolicyKind<'static>; 4] =
+    [PolicyKind::Identity, PolicyKind::Bucket { name: "b" }, PolicyKind::Trust, PolicyKind::Key];
+const ACTIONS: [&str; 5] = ["s3:GetObject", "s3:PutObject", "s3:ListBucket", "sts:AssumeRole", "kms:Decrypt"];
+const RESOURCES: [&str; 4] = [
+    "arn:aws:s3:::b/home/ann/a.txt",
+    "arn:aws:s3:::b",
+    "arn:aws:kms:us-east-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    "*",
+];
 
 fuzz_target!(|document: &str| {
     for kind in KINDS {
@@ -90,6 +96,9 @@ fn denial(kind: PolicyKind<'_>) -> Value {
         PolicyKind::Identity => json!({"Effect": "Deny", "Action": "*", "Resource": "*"}),
         PolicyKind::Bucket { .. } => json!({"Effect": "Deny", "Principal": "*", "NotAction": "s3:CreateBucket",
             "NotResource": "arn:aws:s3:::b/none"}),
+        PolicyKind::Key => {
+            json!({"Effect": "Deny", "Principal": {"AWS": "*"}, "NotAction": "kms:CreateKey", "Resource": "*"})
+        }
         PolicyKind::Trust => json!({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "sts:*"}),
     }
 }

@@ -22,7 +22,7 @@ pub struct Question<'a> {
     pub resource: &'a str,
     /// The account that owns the resource.
     pub owner: &'a str,
-    /// The policy of the resource: of a bucket, or the trust policy of a role.
+    /// The policy of the resource: of a bucket or a KMS key, or the trust policy of a role.
     pub resource_policy: Option<&'a Policy>,
     /// What the access control list of the resource says about the action: see [`Acl::allows`](crate::Acl::allows).
     pub acl: AclGrant,
@@ -103,7 +103,8 @@ pub enum PolicyType {
 ///   do. One that names the account leaves it to the identity-based policies.
 /// - From another account both sides have to allow.
 /// - Who has no account, as somebody who does not sign, needs a policy or a list of the resource.
-/// - A role's trust policy has to name the caller, or its account, even within the account.
+/// - A role's trust policy and the policy of a KMS key have to name the caller, or its account, even within the account
+///   and even its root user. A key is nothing for who does not sign.
 #[must_use]
 pub fn evaluate(question: &Question<'_>) -> Decision {
     let action = question.action.to_ascii_lowercase();
@@ -189,7 +190,11 @@ impl Sides {
     /// The kind of policy that would have to allow and does not; `None` when all do.
     fn missing(&self, question: &Question<'_>) -> Option<Denial> {
         let denial = |by| Some(Denial { explicit: false, by });
+        let must_name_caller = question.resource_policy.is_some_and(Policy::must_name_caller);
         let Some(account) = question.caller.principal.account() else {
+            if must_name_caller && question.caller.principal == Principal::Anonymous {
+                return denial(PolicyType::Resource);
+            }
             return if self.resource == Named::Itself { None } else { denial(PolicyType::Resource) };
         };
         let limit = match (self.boundary, self.session) {
@@ -197,7 +202,7 @@ impl Sides {
             (Verdict::Allowed, _) => Some(PolicyType::Session),
             _ => Some(PolicyType::Boundary),
         };
-        let must_be_named = account != question.owner || question.resource_policy.is_some_and(Policy::is_trust);
+        let must_be_named = account != question.owner || must_name_caller;
         let is_enough = match self.resource {
             _ if account != question.owner => false,
             Named::Itself => return None,

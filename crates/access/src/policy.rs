@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::arn::ArnTemplate;
 use crate::document;
-use crate::principals::PrincipalName;
+use crate::pattern::Pattern;
+use crate::principals::{PrincipalName, Principals};
 use crate::public;
-use crate::statement::Statement;
+use crate::statement::{Effect, Selection, Statement};
 use crate::template::Template;
 
 /// What a policy is for: it decides which elements a document must and must not have.
@@ -21,16 +22,19 @@ pub enum PolicyKind<'a> {
     },
     /// The trust policy of a role: a `Principal` and no `Resource`.
     Trust,
+    /// The policy of a KMS key: a `Principal`, actions of KMS, and as `Resource` `*`, which is the key, or its ARN.
+    Key,
 }
 
 /// A policy document that is valid for its kind, ready to be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     statements: Vec<Statement>,
-    is_trust: bool,
+    must_name_caller: bool,
 }
 
-/// What is wrong with a document, in AWS's words: `MalformedPolicy` of S3, `MalformedPolicyDocument` of IAM.
+/// What is wrong with a document, in AWS's words: `MalformedPolicy` of S3, `MalformedPolicyDocument` of IAM,
+/// `MalformedPolicyDocumentException` of KMS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PolicyError(pub String);
@@ -43,7 +47,11 @@ impl Policy {
     /// [`PolicyError`] in AWS's words.
     pub fn parse(document: &str, kind: PolicyKind<'_>, max_len: usize) -> Result<Self, PolicyError> {
         let statements = document::read(document, kind, max_len)?;
-        Ok(Self { statements, is_trust: kind == PolicyKind::Trust })
+        let must_name_caller = match kind {
+            PolicyKind::Trust | PolicyKind::Key => true,
+            PolicyKind::Identity | PolicyKind::Bucket { .. } => false,
+        };
+        Ok(Self { statements, must_name_caller })
     }
 
     /// The length of a document in bytes, as the quotas of IAM count it: without white space.
@@ -120,6 +128,25 @@ impl Policy {
         }
     }
 
+    /// Adds what a grant of KMS says: somebody may do some actions. `principal` is the number of an account, or the
+    /// unique ID of a user or role, or that of a session, `ROLE_ID:SESSION`. Whether the constraints of the grant hold
+    /// is for the caller to see.
+    pub fn grant(&mut self, principal: &str, actions: &[&str]) {
+        let name = if principal.len() == 12 && principal.bytes().all(|byte| byte.is_ascii_digit()) {
+            PrincipalName::Account(principal.to_owned())
+        } else {
+            PrincipalName::Id(principal.to_owned())
+        };
+        let items = actions.iter().map(|action| Pattern::parse(&action.to_ascii_lowercase())).collect();
+        self.statements.push(Statement {
+            effect: Effect::Allow,
+            principals: Some(Principals { is_inverted: false, names: vec![name] }),
+            actions: Selection { is_inverted: false, items },
+            resources: None,
+            conditions: Vec::new(),
+        });
+    }
+
     /// Whether the policy grants anything to everybody, as Block Public Access defines public.
     #[must_use]
     pub fn is_public(&self) -> bool {
@@ -152,9 +179,10 @@ impl Policy {
         &self.statements
     }
 
-    /// Whether it says who may become a role.
-    pub(crate) fn is_trust(&self) -> bool {
-        self.is_trust
+    /// Whether nobody may do anything whom it names neither themselves nor by their account, even within the account of
+    /// the resource.
+    pub(crate) fn must_name_caller(&self) -> bool {
+        self.must_name_caller
     }
 
     fn principals(&self) -> impl Iterator<Item = &PrincipalName> {

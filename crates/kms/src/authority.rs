@@ -1,13 +1,14 @@
-//! Who asks for a key, and whether they may.
+//! Who asks for a key, and what is noted of it.
 
 use std::collections::BTreeMap;
 
-use coffer_access::{AclGrant, Caller, Context, Decision, Question, evaluate};
+use coffer_access::{Caller, Context};
 use coffer_keyring::{KeyEvent, KeyOutcome, KmsError};
 
-use crate::error::access_denied;
-use crate::records::KeyRecord;
 use crate::settings::Kms;
+
+/// The codes of errors that say that something is forbidden, and not that it cannot be done.
+const DENIALS: [&str; 3] = ["AccessDeniedException", "DisabledException", "KMSInvalidStateException"];
 
 /// In whose name a key is asked for.
 #[derive(Clone, Copy)]
@@ -49,8 +50,8 @@ impl Kms {
     ) {
         let outcome = match done {
             Ok(_) => KeyOutcome::Done,
-            Err(error) if error.is_temporary() => KeyOutcome::Failed(error.code.to_owned()),
-            Err(error) => KeyOutcome::Denied(error.code.to_owned()),
+            Err(error) if DENIALS.contains(&error.code) => KeyOutcome::Denied(error.code.to_owned()),
+            Err(error) => KeyOutcome::Failed(error.code.to_owned()),
         };
         let mut details = Vec::new();
         let mut who = "coffer".to_owned();
@@ -61,32 +62,5 @@ impl Kms {
         }
         details.extend(context.iter().map(|(name, value)| (format!("context/{name}"), value.clone())));
         self.0.audit.record(KeyEvent { action, key: key.to_owned(), who, outcome, details });
-    }
-
-    /// Refuses an action on a key, `kms:Decrypt` or another, to whom may not do it.
-    ///
-    /// # Errors
-    /// `AccessDeniedException`.
-    pub(crate) fn authorize(&self, by: &Authority<'_>, action: &'static str, key: &KeyRecord) -> Result<(), KmsError> {
-        let Authority::Caller { caller, context, .. } = by else { return Ok(()) };
-        let arn = self.arn(key);
-        let question = Question {
-            caller,
-            action,
-            resource: &arn,
-            owner: &key.account,
-            resource_policy: None,
-            acl: AclGrant::None,
-            context,
-        };
-        match evaluate(&question) {
-            Decision::Allow => Ok(()),
-            Decision::Deny(denial) => {
-                let (who, why) = (caller.principal.arn(), denial.reason(action));
-                Err(access_denied(format!(
-                    "User: {who} is not authorized to perform: {action} on resource: {arn} {why}"
-                )))
-            }
-        }
     }
 }

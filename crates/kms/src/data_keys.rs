@@ -7,6 +7,7 @@ use coffer_keyring::{KmsError, SealedDataKey};
 use coffer_seal::{KmsCiphertext, canonical_context, seal_for_kms};
 
 use crate::authority::Authority;
+use crate::authorize::Use;
 use crate::error::{invalid_ciphertext, not_found};
 use crate::keys::S3_ALIAS;
 use crate::settings::Kms;
@@ -46,7 +47,8 @@ impl Kms {
         context: &BTreeMap<String, String>,
     ) -> Result<DataKey, KmsError> {
         let (key, _) = self.find(by, name).await?;
-        self.authorize(by, "kms:GenerateDataKey", &key)?;
+        let wanted = Use::new("kms:GenerateDataKey", &key).named(Some(name)).with_context(context);
+        self.authorize_use(by, &wanted).await?;
         self.check_usable(&key)?;
         let generation = key.materials.last().map_or(0, |material| material.generation);
         let material = self.material(&key, generation).await?;
@@ -71,7 +73,7 @@ impl Kms {
         let found = self.key(&ciphertext.key_id).await?;
         let missing = || not_found(format!("Key '{}' does not exist", sealed.key_arn));
         let (key, _) = found.ok_or_else(missing)?;
-        self.authorize(by, "kms:Decrypt", &key)?;
+        self.authorize_use(by, &Use::new("kms:Decrypt", &key).with_context(&sealed.context)).await?;
         self.check_usable(&key)?;
         let material = self.material(&key, ciphertext.generation).await?;
         let opened = ciphertext.open(&material, &canonical_context(&sealed.context));

@@ -29,6 +29,22 @@ pub(crate) fn access_denied(message: String) -> KmsError {
     KmsError::new("AccessDeniedException", message)
 }
 
+pub(crate) fn malformed_policy(message: String) -> KmsError {
+    KmsError::new("MalformedPolicyDocumentException", message)
+}
+
+pub(crate) fn limit_exceeded(message: String) -> KmsError {
+    KmsError::new("LimitExceededException", message)
+}
+
+/// The failure of whoever knows the principals; the cause is in the log already.
+pub(crate) fn from_iam(error: &ApiError) -> KmsError {
+    if error.status() == StatusCode::SERVICE_UNAVAILABLE {
+        return KmsError::new("DependencyTimeoutException", "The store is not available. Try again.");
+    }
+    KmsError::new("KMSInternalException", "An internal error occurred.")
+}
+
 /// Somebody else changed the same thing at the same time.
 pub(crate) fn contention() -> KmsError {
     KmsError::new("DependencyTimeoutException", "The key is being changed. Try again.")

@@ -6,8 +6,9 @@ use coffer_keyring::KmsError;
 use coffer_store::{RowChanges, RowTable, RowVersion};
 
 use crate::authority::Authority;
-use crate::error::{contention, disabled, from_store, not_found, pending_deletion};
+use crate::error::{access_denied, contention, disabled, from_store, not_found, pending_deletion};
 use crate::names::{KeyId, KeyName, key_id_text, new_key_id};
+use crate::policy::{default_policy, s3_policy};
 use crate::records::{AliasRecord, KeyRecord, KeyStateRecord, MarkRecord, alias_row, key_row, listing_row};
 use crate::settings::Kms;
 
@@ -16,11 +17,14 @@ pub(crate) const S3_ALIAS: &str = "alias/aws/s3";
 /// Its description, as on AWS.
 const S3_DESCRIPTION: &str = "Default key that protects my S3 objects when no other key is defined";
 
+/// The most rows that are read at once.
+const PAGE: usize = 1000;
+
 /// What a key is made with.
 #[derive(Default)]
 pub(crate) struct NewKey {
     pub(crate) description: String,
-    /// The key policy; empty: the account decides by its own policies.
+    /// The key policy; empty: the account decides by its own policies ([`default_policy`]).
     pub(crate) policy: String,
     pub(crate) policy_principals: BTreeMap<String, String>,
     pub(crate) tags: BTreeMap<String, String>,
@@ -48,7 +52,7 @@ impl Kms {
             created_ms: now_ms,
             state: KeyStateRecord::Enabled,
             description: new.description,
-            policy: new.policy,
+            policy: if new.policy.is_empty() { default_policy(account) } else { new.policy },
             policy_principals: new.policy_principals,
             materials: vec![material],
             aws_managed: new.aws_managed,
@@ -120,7 +124,12 @@ impl Kms {
 
     /// The key of an account that protects objects whose writer names no other; it is made when it is first asked for.
     async fn s3_key(&self, account: &str) -> Result<(KeyRecord, RowVersion), KmsError> {
-        let new = NewKey { description: S3_DESCRIPTION.to_owned(), aws_managed: true, ..NewKey::default() };
+        let new = NewKey {
+            description: S3_DESCRIPTION.to_owned(),
+            policy: s3_policy(account, &self.0.settings.region),
+            aws_managed: true,
+            ..NewKey::default()
+        };
         let made = match self.make_key(account, new, Some(S3_ALIAS)).await {
             Ok(key) => key.id,
             // Somebody else has just made it.
@@ -133,10 +142,65 @@ impl Kms {
         self.key(&made).await?.ok_or_else(contention)
     }
 
+    /// The key of the caller's account that they name by id or ARN, if they may do `action` with it.
+    ///
+    /// # Errors
+    /// `NotFoundException`, `AccessDeniedException`.
+    pub(crate) async fn own_key(
+        &self,
+        by: &Authority<'_>,
+        action: &'static str,
+        name: &str,
+    ) -> Result<(KeyRecord, RowVersion), KmsError> {
+        let (key, version) = self.find_own(by, action, name).await?;
+        self.authorize(by, action, &key).await?;
+        Ok((key, version))
+    }
+
+    /// The key of the caller's account that they name by id or ARN. Whether they may do `action` is still to be seen.
+    ///
+    /// # Errors
+    /// `NotFoundException`; `AccessDeniedException` for a key of another account, also if its policy would let this one
+    /// in.
+    pub(crate) async fn find_own(
+        &self,
+        by: &Authority<'_>,
+        action: &'static str,
+        name: &str,
+    ) -> Result<(KeyRecord, RowVersion), KmsError> {
+        if let KeyName::Alias { .. } = KeyName::parse(name, &self.0.settings.region)? {
+            return Err(not_found(format!("Invalid keyId '{name}'")));
+        }
+        let (key, version) = self.find(by, name).await?;
+        if by.account().is_some_and(|account| account != key.account) {
+            let arn = self.arn(&key);
+            return Err(access_denied(format!("{action} is for keys of one's own account, which {arn} is not.")));
+        }
+        Ok((key, version))
+    }
+
     /// The ARN of a key.
     pub(crate) fn arn(&self, key: &KeyRecord) -> String {
         let id = key_id_text(&key.id, key.multi_region);
         format!("arn:aws:kms:{}:{}:key/{id}", self.0.settings.region, key.account)
+    }
+
+    /// The names of the aliases of a key.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn aliases_of(&self, key: &KeyRecord) -> Result<Vec<String>, KmsError> {
+        let (prefix, mut after, mut names) = (alias_row(&key.account, ""), None::<Vec<u8>>, Vec::new());
+        loop {
+            let page = self.0.store.rows::<AliasRecord>(RowTable::Kms, &prefix, after.as_deref(), PAGE).await;
+            let page = page.map_err(|error| from_store(&error))?;
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|(row, _)| row.clone());
+            names.extend(page.into_iter().filter(|(_, alias)| alias.key_id == key.id).map(|(_, alias)| alias.name));
+            if is_last {
+                return Ok(names);
+            }
+        }
     }
 
     /// Refuses to use a key that is disabled or about to be deleted.

@@ -7,11 +7,13 @@
 
 mod api;
 mod authority;
+mod authorize;
 mod data_keys;
 mod error;
 mod keys;
 mod material;
 mod names;
+mod policy;
 mod records;
 mod settings;
 

@@ -25,7 +25,6 @@ pub struct Kms(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: Store,
     /// Who is who: whom key policies and grants name.
-    #[expect(dead_code, reason = "key policies and grants come next")]
     pub(crate) iam: Iam,
     pub(crate) root: Arc<dyn RootKeys>,
     pub(crate) settings: KmsSettings,

@@ -4,6 +4,7 @@ mod bucket;
 mod conditions;
 mod identity;
 mod json;
+mod key;
 mod raw;
 mod rename;
 mod resource;
@@ -23,12 +24,14 @@ const MAX_RAW_LEN: usize = 131_072;
 /// Reads and validates a document.
 pub(crate) fn read(document: &str, kind: PolicyKind<'_>, max_len: usize) -> Result<Vec<Statement>, PolicyError> {
     let len = match kind {
-        PolicyKind::Bucket { .. } => document.len(),
+        PolicyKind::Bucket { .. } | PolicyKind::Key => document.len(),
         PolicyKind::Identity | PolicyKind::Trust => len_without_space(document),
     };
     if len > max_len || document.len() > MAX_RAW_LEN.max(max_len) {
         return refuse(match kind {
-            PolicyKind::Bucket { .. } => "Policy exceeds the maximum allowed document size.".to_owned(),
+            PolicyKind::Bucket { .. } | PolicyKind::Key => {
+                "Policy exceeds the maximum allowed document size.".to_owned()
+            }
             PolicyKind::Identity => format!("Cannot exceed quota for PolicySize: {max_len}"),
             PolicyKind::Trust => format!("Cannot exceed quota for ACLSizePerRole: {max_len}"),
         });
@@ -37,6 +40,7 @@ pub(crate) fn read(document: &str, kind: PolicyKind<'_>, max_len: usize) -> Resu
         PolicyKind::Identity => identity::read(document),
         PolicyKind::Bucket { name } => resource::read(document, &bucket::Bucket { name }),
         PolicyKind::Trust => resource::read(document, &trust::Trust),
+        PolicyKind::Key => resource::read(document, &key::Key),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The policies of resources: of buckets, and, as trust policies, of roles. S3 and IAM use the same words about both.
+//! The policies of resources: of buckets, of KMS keys, and, as trust policies, of roles. S3 and IAM use the same words
+//! about theirs.
 
 use super::conditions::{self, ConditionFault};
 use super::json::{Json, JsonError};

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod deny;
+mod keys;
 mod matching;
 mod model;
 mod public;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Asked;
+use crate::authorize::Use;
 use crate::error::api_error;
 use crate::names::key_id_text;
 use crate::records::{KeyRecord, KeyStateRecord};
@@ -24,7 +25,8 @@ impl Asked<'_> {
         let parameters: Parameters = self.parameters()?;
         let by = self.authority();
         let (key, _) = self.kms.find(&by, &parameters.key_id).await.map_err(api_error)?;
-        self.kms.authorize(&by, "kms:DescribeKey", &key).map_err(api_error)?;
+        let wanted = Use::new("kms:DescribeKey", &key).named(Some(&parameters.key_id));
+        self.kms.authorize_use(&by, &wanted).await.map_err(api_error)?;
         Ok(json!({ "KeyMetadata": self.metadata(&key) }).to_string())
     }
 

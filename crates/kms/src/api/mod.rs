@@ -2,6 +2,7 @@
 
 mod create_key;
 mod describe_key;
+mod key_policy;
 
 use async_trait::async_trait;
 use coffer_iam::{ApiError, ApiService, ServiceRequest};
@@ -12,7 +13,7 @@ use crate::authority::Authority;
 use crate::settings::Kms;
 
 /// Every action that there is, by name.
-const ACTIONS: &[&str] = &["CreateKey", "DescribeKey"];
+const ACTIONS: &[&str] = &["CreateKey", "DescribeKey", "GetKeyPolicy", "ListKeyPolicies", "PutKeyPolicy"];
 
 /// The actions whose answers hold a secret.
 const SHOW_SECRETS: [&str; 3] = ["Decrypt", "GenerateDataKey", "GenerateRandom"];
@@ -32,6 +33,9 @@ impl ApiService for Kms {
         match request.action {
             "CreateKey" => asked.create_key().await,
             "DescribeKey" => asked.describe_key().await,
+            "GetKeyPolicy" => asked.get_key_policy().await,
+            "ListKeyPolicies" => asked.list_key_policies().await,
+            "PutKeyPolicy" => asked.put_key_policy().await,
             _ => Err(ApiError::new(StatusCode::BAD_REQUEST, "UnknownOperationException", "")),
         }
     }
