@@ -36,6 +36,14 @@ impl Authority<'_> {
             Self::Caller { caller, .. } => caller.principal.account(),
         }
     }
+
+    /// The ARN of who asks; `coffer` for the server itself.
+    pub(crate) fn who(&self) -> String {
+        match self {
+            Self::Coffer => "coffer".to_owned(),
+            Self::Caller { caller, .. } => caller.principal.arn(),
+        }
+    }
 }
 
 impl Kms {
@@ -54,13 +62,11 @@ impl Kms {
             Err(error) => KeyOutcome::Failed(error.code.to_owned()),
         };
         let mut details = Vec::new();
-        let mut who = "coffer".to_owned();
-        if let Authority::Caller { caller, via, request_id, .. } = by {
-            who = caller.principal.arn();
+        if let Authority::Caller { via, request_id, .. } = by {
             details.push(("request-id".to_owned(), (*request_id).to_owned()));
             details.extend(via.map(|via| ("via".to_owned(), via.to_owned())));
         }
         details.extend(context.iter().map(|(name, value)| (format!("context/{name}"), value.clone())));
-        self.0.audit.record(KeyEvent { action, key: key.to_owned(), who, outcome, details });
+        self.0.audit.record(KeyEvent { action, key: key.to_owned(), who: by.who(), outcome, details });
     }
 }

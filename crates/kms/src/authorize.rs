@@ -201,10 +201,7 @@ fn looks_at(by: &Authority<'_>, policy: &Policy, key: &str) -> bool {
 }
 
 fn refusal(by: &Authority<'_>, action: &str, resource: &str, denial: Denial) -> KmsError {
-    let who = match by {
-        Authority::Coffer => "coffer".to_owned(),
-        Authority::Caller { caller, .. } => caller.principal.arn(),
-    };
+    let who = by.who();
     let why = denial.reason(action);
     access_denied(format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}"))
 }

@@ -21,6 +21,16 @@ pub(crate) fn invalid_ciphertext() -> KmsError {
     KmsError::new("InvalidCiphertextException", "")
 }
 
+pub(crate) fn incorrect_key() -> KmsError {
+    let message = "The key ID in the request does not identify a CMK that can perform this operation.";
+    KmsError::new("IncorrectKeyException", message)
+}
+
+pub(crate) fn dry_run() -> KmsError {
+    let message = "The request would have succeeded, but the DryRun option is set.";
+    KmsError::new("DryRunOperationException", message)
+}
+
 pub(crate) fn validation(message: impl Into<std::borrow::Cow<'static, str>>) -> KmsError {
     KmsError::new("ValidationException", message)
 }

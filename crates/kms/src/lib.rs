@@ -8,6 +8,7 @@
 mod api;
 mod authority;
 mod authorize;
+mod cryptography;
 mod data_keys;
 mod error;
 mod keys;
@@ -18,5 +19,6 @@ mod records;
 mod settings;
 
 pub use authority::Authority;
+pub use cryptography::{Decrypted, Encrypted, ReEncrypted, Under};
 pub use data_keys::DataKey;
 pub use settings::{Kms, KmsSettings};

@@ -1,6 +1,6 @@
 //! Key IDs, ARNs and aliases.
 
-use coffer_crypto::random_array;
+use coffer_crypto::{random_array, sha256};
 use coffer_keyring::KmsError;
 
 use crate::error::{not_found, validation};
@@ -23,6 +23,11 @@ pub(crate) fn key_id_text(id: &KeyId, multi_region: bool) -> String {
         return format!("mrk-{hex}");
     }
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// What a generation of the material of a key is called: 64 hexadecimal digits, which say nothing of the material.
+pub(crate) fn material_id(id: &KeyId, generation: u32) -> String {
+    hex::encode(sha256(&[&b"coffer kms key material"[..], id, &generation.to_be_bytes()].concat()))
 }
 
 /// Reads a key id.
