@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use coffer_configuration::{ObjectLock, ReplicationDestination};
 use coffer_store::{
-    Bucket, ChecksumAlgorithm, Checksums, EncryptionMode, ObjectInfo, ObjectVersion, ReplicationTask, Store,
+    Bucket, ChecksumAlgorithm, Checksums, EncryptionMode, Keys, ObjectInfo, ObjectVersion, ReplicationTask, Store,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use time::OffsetDateTime;
@@ -44,8 +44,15 @@ impl Bringing<'_> {
                 followed => return followed.map(|()| Some(version_id)),
             }
         }
-        if info.mode != EncryptionMode::SseS3 {
-            return Err(Failure::Never("it is sealed under a customer key, which is not kept".to_owned()));
+        let why_not = match info.mode {
+            EncryptionMode::SseS3 => None,
+            EncryptionMode::SseC => Some("it is sealed under a customer key, which is not kept"),
+            EncryptionMode::SseKms | EncryptionMode::DsseKms => {
+                Some("it is sealed under a key of a KMS, and no rule selects such objects")
+            }
+        };
+        if let Some(why_not) = why_not {
+            return Err(Failure::Never(why_not.to_owned()));
         }
         if self.is_uncertain
             && let Some(version_id) = self.find(info).await?
@@ -96,7 +103,7 @@ impl Bringing<'_> {
 
     /// An object of one part goes in one request.
     async fn single(&self) -> Result<Option<String>, Failure> {
-        let reader = self.store.get_object(self.bucket, self.source(), None).await?;
+        let reader = self.store.get_object(self.bucket, self.source(), Keys::NONE).await?;
         let info = reader.info().clone();
         let (stream, sums) = reader.read(0..info.size).await?;
         let mut call = self.described(self.call("PUT"), &info).header(REPLICA, self.version_id());

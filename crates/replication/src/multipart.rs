@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use coffer_store::{ChecksumAlgorithm, ObjectInfo, PartInfo, SumsType};
+use coffer_store::{ChecksumAlgorithm, Keys, ObjectInfo, PartInfo, SumsType};
 
 use crate::answer::{Failure, element_text};
 use crate::bring::{Bringing, REPLICA, one_of, wire_name};
@@ -19,10 +19,10 @@ impl Bringing<'_> {
     /// Makes the replica of an object of several parts. Returns its version ID.
     pub(crate) async fn multipart(&mut self) -> Result<Option<String>, Failure> {
         self.abort().await?;
-        let reader = self.store.get_object(self.bucket, self.source(), None).await?;
+        let reader = self.store.get_object(self.bucket, self.source(), Keys::NONE).await?;
         let info = reader.info().clone();
-        let parts = reader.part_infos()?;
-        let sums = reader.sums()?;
+        let parts = reader.part_infos().await?;
+        let sums = reader.sums().await?;
         let algorithm = sums.as_ref().filter(|_| info.parts_show_checksums);
         let algorithm =
             algorithm.and_then(|(sums_type, checksums)| one_of(checksums).map(|(named, _)| (named, *sums_type)));
@@ -74,7 +74,7 @@ impl Bringing<'_> {
     async fn part(&self, upload_id: &str, part: &PartInfo) -> Result<String, Failure> {
         let mut attempt = 1;
         loop {
-            let reader = self.store.get_object(self.bucket, self.source(), None).await?;
+            let reader = self.store.get_object(self.bucket, self.source(), Keys::NONE).await?;
             let (stream, _) = reader.read(part.range.clone()).await?;
             let call = self.call("PUT").query("partNumber", part.number.to_string()).query("uploadId", upload_id);
             let call = match one_of(&part.checksums) {

@@ -237,7 +237,14 @@ impl UnderTest {
     }
 
     async fn get(&self, key: &ObjectKey) -> Outcome<()> {
-        let reader = self.store.get_object(&self.bucket, key, self.customer_key.as_ref()).await?;
+        let reader = self
+            .store
+            .get_object(
+                &self.bucket,
+                key,
+                coffer_store::Keys { customer: self.customer_key.as_ref(), ..coffer_store::Keys::NONE },
+            )
+            .await?;
         let size = reader.info().size;
         let (mut stream, _) = reader.read(0..size).await?;
         let mut len = 0;

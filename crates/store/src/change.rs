@@ -1,4 +1,4 @@
-//! Changing what is known of a version without touching its data: tags, lock, storage class.
+//! Changing what is known of a version without touching its data: tags, lock, encryption, storage class.
 
 use coffer_configuration::{ObjectLock, Retention};
 use coffer_meta::Commit;
@@ -6,9 +6,12 @@ use coffer_meta::Commit;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::events::{ObjectChange, ObjectEvent, Origin};
+use crate::kms::{Keys, KmsEncryption};
+use crate::names::InstanceId;
 use crate::object::{ObjectInfo, tag_records, tags_of};
 use crate::records::ObjectRecord;
-use crate::store::Store;
+use crate::sealing::EncryptionMode;
+use crate::store::{MOST_TRIES, Store};
 use crate::versions::{Content, Found, ObjectVersion};
 
 /// A change of what keeps a version from being removed.
@@ -78,6 +81,56 @@ impl Store {
             Ok(())
         })
         .await
+    }
+
+    /// Seals an object under a data key of a KMS in place of the key that seals it now. No data is touched: version, ETag,
+    /// times and checksums stay, and so do copies that share its data.
+    ///
+    /// When this returns, the change is on stable storage.
+    ///
+    /// # Errors
+    /// [`StoreError::EncryptionNotUpdatable`] under a customer key and in two layers; [`StoreError::ObjectLocked`] under
+    /// a retention or a legal hold; [`StoreError::Kms`] of the data key that seals it now; [`StoreError::NoSuchKey`],
+    /// [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`].
+    pub async fn update_object_encryption(
+        &self,
+        bucket: &Bucket,
+        target: impl Into<ObjectVersion<'_>>,
+        keys: Keys<'_>,
+        encryption: &KmsEncryption,
+        origin: &Origin,
+    ) -> Result<ObjectInfo, StoreError> {
+        let target = target.into();
+        for _ in 0..MOST_TRIES {
+            let (record, _) = self.object_version(bucket, target).await?;
+            match record.seal.mode()? {
+                EncryptionMode::SseS3 | EncryptionMode::SseKms => {}
+                EncryptionMode::SseC | EncryptionMode::DsseKms => return Err(StoreError::EncryptionNotUpdatable),
+            }
+            self.check_removable(&record)?;
+            let instance = InstanceId(record.instance_id);
+            let seal = record.seal.rewrapped(bucket, target.key, instance, keys, encryption).await?;
+            let change = ObjectChange::EncryptionUpdated;
+            let changed = self.change_version(bucket, target, change, origin, |current| {
+                self.check_removable(current)?;
+                if current.instance_id != record.instance_id || current.seal != record.seal {
+                    return Err(StoreError::Contention);
+                }
+                current.seal = seal.clone();
+                Ok(())
+            });
+            match changed.await {
+                // Something else is there, or sealed otherwise, since the data key was opened.
+                Err(StoreError::Contention) => {}
+                changed => return changed,
+            }
+        }
+        Err(StoreError::Contention)
+    }
+
+    fn check_removable(&self, record: &ObjectRecord) -> Result<(), StoreError> {
+        let lock = record.lock.unwrap_or_default();
+        if lock.permits_removal(self.now_ms(), false) { Ok(()) } else { Err(StoreError::ObjectLocked) }
     }
 
     /// Changes the record of a version, where it is, and says so in the same commit.

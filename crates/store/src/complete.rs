@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use coffer_crypto::{Key32, md5};
+use coffer_crypto::md5;
 use coffer_meta::{Direction, KeyRange};
-use coffer_seal::{ChecksumAlgorithm, Checksums, Kind, Layout, LayoutPart, ObjectKeys, SumsType};
+use coffer_seal::{ChecksumAlgorithm, Checksums, Kind, SumsType};
 
 use crate::bucket::Bucket;
 use crate::checksum;
 use crate::error::StoreError;
 use crate::events::Origin;
+use crate::kms::Keys;
+use crate::layers::LayerKeys;
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::{KIND_MULTIPART, NewObject, ObjectSums, WriteConditions};
 use crate::put::StoredObject;
-use crate::records::{ByteRecord, ObjectRecord, UploadPartRecord};
+use crate::records::{ObjectRecord, UploadPartRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -30,8 +32,8 @@ pub struct CompleteUpload<'a> {
     pub upload_id: InstanceId,
     /// The parts, in order.
     pub parts: Vec<CompletedPart>,
-    /// The customer key of the upload; S3 does not need it if the upload names no checksum algorithm.
-    pub customer_key: Option<&'a Key32>,
+    /// What opens the upload; S3 does not need its customer key if the upload names no checksum algorithm.
+    pub keys: Keys<'a>,
     /// What the object's size must be.
     pub expected_size: Option<u64>,
     /// What the object's checksum must be.
@@ -68,7 +70,7 @@ impl Store {
     /// while the object is there.
     ///
     /// # Errors
-    /// [`StoreError`]: no such upload, customer keys, the parts, checksums, conditions.
+    /// [`StoreError`]: no such upload, customer keys, the KMS, the parts, checksums, conditions.
     pub async fn complete_upload(
         &self,
         bucket: &Bucket,
@@ -103,7 +105,7 @@ impl Store {
         complete: &CompleteUpload<'_>,
         upload: &FoundUpload,
     ) -> Result<StoredObject, StoreError> {
-        let keys = self.completion_keys(bucket, key, upload, complete.customer_key)?;
+        let keys = self.completion_keys(bucket, key, upload, complete.keys).await?;
         if complete.parts.is_empty() {
             // Without a part there is nothing to authenticate that the object is empty.
             return Err(StoreError::InvalidPart { part_number: 1, etag: String::new() });
@@ -125,7 +127,7 @@ impl Store {
             }
         }
 
-        let record = seal_object(upload, &parts, keys.as_ref(), sums.as_ref(), size, self.now_ms());
+        let record = seal_object(upload, &parts, keys.as_ref(), sums.as_ref(), size, self.now_ms())?;
         let object = NewObject {
             record,
             parts: parts.iter().map(|part| part.record.part.clone()).collect(),
@@ -150,22 +152,21 @@ impl Store {
     }
 
     /// The keys of the upload: always there but for a customer key that was not sent and is not needed.
-    fn completion_keys(
+    async fn completion_keys(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         upload: &FoundUpload,
-        customer_key: Option<&Key32>,
-    ) -> Result<Option<ObjectKeys>, StoreError> {
+        keys: Keys<'_>,
+    ) -> Result<Option<LayerKeys>, StoreError> {
         let keyless = upload.record.seal.mode()? == EncryptionMode::SseC
-            && customer_key.is_none()
+            && keys.customer.is_none()
             && !upload.record.is_layout_bound()?;
         if keyless {
             return Ok(None);
         }
         let instance = InstanceId(upload.record.upload_id);
-        let object_key = upload.record.seal.open(bucket, key, instance, customer_key)?;
-        Ok(Some(ObjectKeys::derive(&object_key)))
+        upload.record.seal.open(bucket, key, instance, keys).await.map(Some)
     }
 
     /// Finds the parts that a completion names and checks each against what it says.
@@ -173,7 +174,7 @@ impl Store {
         &self,
         bucket: &Bucket,
         complete: &CompleteUpload<'_>,
-        keys: Option<&ObjectKeys>,
+        keys: Option<&LayerKeys>,
         upload: &FoundUpload,
     ) -> Result<Vec<TakenPart>, StoreError> {
         let prefix = tables::parts_of(bucket.id(), complete.upload_id);
@@ -192,9 +193,9 @@ impl Store {
             if etag != named.etag {
                 return Err(invalid());
             }
-            let checksums = match (keys, record.part.boxes.first()) {
-                (Some(keys), Some(part_box)) => keys.open_part_box(named.number, &part_box.0)?.checksums,
-                _ => Checksums::new(),
+            let checksums = match keys {
+                Some(keys) => keys.checksums_of(&record.part)?,
+                None => Checksums::new(),
             };
             check_part_checksums(named, &checksums, upload)?;
             if index + 1 < complete.parts.len() && record.part.plain_len < MIN_PART_LEN {
@@ -223,15 +224,12 @@ impl Store {
         if !same {
             return Err(StoreError::NoSuchUpload);
         }
-        let keys = match (record.seal.mode()?, complete.customer_key) {
+        let keys = match (record.seal.mode()?, complete.keys.customer) {
             (EncryptionMode::SseC, None) => None,
-            (_, customer_key) => {
-                let instance = InstanceId(record.instance_id);
-                Some(ObjectKeys::derive(&record.seal.open(bucket, key, instance, customer_key)?))
-            }
+            _ => Some(record.seal.open(bucket, key, InstanceId(record.instance_id), complete.keys).await?),
         };
         let sums = match &keys {
-            Some(keys) if !record.sums_box.is_empty() => Some(keys.open_sums_box(&record.sums_box)?),
+            Some(keys) if !record.sums_box.is_empty() => Some(keys.first().open_sums_box(&record.sums_box)?),
             _ => None,
         };
         Ok(StoredObject { info: record.info(Vec::new())?, sums })
@@ -287,32 +285,25 @@ fn multipart_etag(etags: &[[u8; 16]]) -> String {
 fn seal_object(
     upload: &FoundUpload,
     parts: &[TakenPart],
-    keys: Option<&ObjectKeys>,
+    keys: Option<&LayerKeys>,
     sums: Option<&ObjectSums>,
     size: u64,
     now_ms: u64,
-) -> ObjectRecord {
+) -> Result<ObjectRecord, StoreError> {
     let sums_box = match (keys, sums) {
-        (Some(keys), Some((sums_type, checksums))) => keys.seal_sums_box(*sums_type, checksums),
+        (Some(keys), Some((sums_type, checksums))) => keys.first().seal_sums_box(*sums_type, checksums),
         _ => Vec::new(),
     };
-    let layout_parts: Vec<_> = parts
-        .iter()
-        .map(|part| LayoutPart {
-            number: part.record.part.number,
-            plain_len: part.record.part.plain_len,
-            part_box: part.record.part.boxes.first().map_or(&[][..], |part_box| &part_box.0),
-        })
-        .collect();
-    let layout = Layout {
-        kind: Kind::Multipart,
-        head_box: &upload.record.seal.head_box,
-        sums_box: &sums_box,
-        parts: &layout_parts,
+    let of_upload = &upload.record.seal;
+    let layout_tags = match keys {
+        Some(keys) => {
+            let parts = parts.iter().map(|part| &part.record.part);
+            keys.layout_tags(Kind::Multipart, &of_upload.head_box, &sums_box, parts)?
+        }
+        None => Vec::new(),
     };
-    let layout_tags = keys.map(|keys| ByteRecord(keys.layout_tag(&layout).to_vec())).into_iter().collect();
     let etags: Vec<_> = parts.iter().map(|part| part.record.etag).collect();
-    ObjectRecord {
+    Ok(ObjectRecord {
         instance_id: upload.record.upload_id,
         kind: KIND_MULTIPART,
         seal: upload.record.seal.clone(),
@@ -332,5 +323,5 @@ fn seal_object(
         versioned: false,
         lock: upload.record.lock,
         replication: None,
-    }
+    })
 }

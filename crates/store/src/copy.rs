@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use coffer_configuration::ObjectLock;
-use coffer_crypto::Key32;
 use coffer_seal::{ChecksumAlgorithm, SumsType};
 
 use crate::access::ObjectAccess;
@@ -43,15 +42,13 @@ pub struct CopyObject<'a> {
 impl Store {
     /// Copies an object that was found with its key.
     ///
-    /// `source_key` is the customer key that `source` was found with, and `onto_itself` whether source and destination
-    /// are the same object.
+    /// `onto_itself` says whether source and destination are the same object.
     ///
     /// # Errors
-    /// [`StoreError`]: conditions, damage of the source, no space.
+    /// [`StoreError`]: conditions, the KMS of the source, damage of the source, no space.
     pub async fn copy_object(
         &self,
         source: ObjectReader<'_>,
-        source_key: Option<&Key32>,
         onto_itself: bool,
         bucket: &Bucket,
         key: &ObjectKey,
@@ -62,14 +59,14 @@ impl Store {
         let tags = copy.tags.clone().unwrap_or_else(|| source.info().tags.clone());
         // Where the source stays as an older version, it does not become its copy.
         let becomes_itself = onto_itself && bucket.versioning().is_none();
-        if may_share(&source, source_key, becomes_itself, &copy)
+        if may_share(&source, becomes_itself, &copy)
             && let Some(shared) = self.share(&source, bucket, key, &copy, headers.clone(), tags.clone()).await?
         {
             return Ok(shared);
         }
         let algorithm = match copy.algorithm {
             Some(algorithm) => Some(algorithm),
-            None => source.sums()?.and_then(|(_, sums)| sums.iter().next().map(|(algorithm, _)| algorithm)),
+            None => source.sums().await?.and_then(|(_, sums)| sums.iter().next().map(|(algorithm, _)| algorithm)),
         };
         let size = source.info().size;
         let (stream, _) = source.read(0..size).await?;
@@ -99,7 +96,7 @@ impl Store {
         headers: Vec<(String, String)>,
         tags: Vec<(String, String)>,
     ) -> Result<Option<StoredObject>, StoreError> {
-        let opened = source.open(0..u64::MAX)?;
+        let opened = source.open(0..u64::MAX).await?;
         let Some((SumsType::FullObject, checksums)) = opened.sums else { return Ok(None) };
         if copy.algorithm.is_some_and(|algorithm| checksums.get(algorithm).is_none()) {
             return Ok(None);
@@ -116,7 +113,7 @@ impl Store {
             part: SinglePart { plain_len, keys: opened_part.keys, data: PartData::Shared(blob) },
             md5: match copy.encryption {
                 Encryption::SseS3 => md5_of(&source.info().etag),
-                Encryption::SseC(_) => None,
+                Encryption::SseC(_) | Encryption::SseKms(_) | Encryption::DsseKms(_) => None,
             },
             sums: sums.clone(),
             storage_class: copy.storage_class.clone(),
@@ -133,17 +130,16 @@ impl Store {
 /// Whether the copy may name the blob of its source (docs/spec/sealed-object.md, "Copies").
 ///
 /// Between two owners of different keys it may not: whoever has the one key could open what the other one seals.
-fn may_share(
-    source: &ObjectReader<'_>,
-    source_key: Option<&Key32>,
-    becomes_itself: bool,
-    copy: &CopyObject<'_>,
-) -> bool {
+fn may_share(source: &ObjectReader<'_>, becomes_itself: bool, copy: &CopyObject<'_>) -> bool {
     let in_one_blob = source.info().part_count.is_none() && source.parts().iter().all(|part| !part.inline);
     let same_owner = match (source.info().mode, copy.encryption) {
         (EncryptionMode::SseS3, Encryption::SseS3) => md5_of(&source.info().etag).is_some(),
         (EncryptionMode::SseC, Encryption::SseC(key)) => {
-            becomes_itself || source_key.is_some_and(|source| coffer_crypto::ct_eq(source.expose(), key.expose()))
+            becomes_itself
+                || source.customer_key().is_some_and(|source| coffer_crypto::ct_eq(source.expose(), key.expose()))
+        }
+        (EncryptionMode::SseKms, Encryption::SseKms(kms)) | (EncryptionMode::DsseKms, Encryption::DsseKms(kms)) => {
+            source.info().kms.as_ref().is_some_and(|source| source.key_arn == kms.sealed.key_arn)
         }
         _ => false,
     };

@@ -1,7 +1,7 @@
 //! What can go wrong, in S3's terms.
 
 use coffer_blob::BlobError;
-use coffer_keyring::KeyError;
+use coffer_keyring::{KeyError, KmsError};
 use coffer_meta::{CommitError, EngineError};
 use coffer_seal::{ChecksumAlgorithm, OpenError};
 use thiserror::Error;
@@ -47,6 +47,12 @@ pub enum StoreError {
     /// A customer key was given for something that is not sealed under one.
     #[error("a customer key does not apply")]
     CustomerKeyNotApplicable,
+    /// The KMS refuses the data key of an object, or cannot be asked.
+    #[error("the KMS says {0}")]
+    Kms(#[source] KmsError),
+    /// The object is sealed under a customer key or in two layers: no other KMS key can take its place.
+    #[error("the encryption of this object cannot be changed")]
+    EncryptionNotUpdatable,
     /// A condition on the present object does not hold; names the header.
     #[error("precondition {0} failed")]
     PreconditionFailed(&'static str),

@@ -69,6 +69,8 @@ pub enum ObjectChange {
     LockSet,
     /// A lifecycle rule changed its storage class.
     Transitioned,
+    /// It is sealed under another key of a KMS.
+    EncryptionUpdated,
 }
 
 /// One thing that happened.

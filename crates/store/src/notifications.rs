@@ -278,7 +278,7 @@ fn event_name(change: ObjectChange, by: ChangedBy) -> Option<NotificationEvent> 
         (ObjectChange::Untagged, _) => Event::ObjectTaggingDelete,
         (ObjectChange::AclSet, _) => Event::ObjectAclPut,
         (ObjectChange::Transitioned, _) => Event::LifecycleTransition,
-        (ObjectChange::LockSet, _) => return None,
+        (ObjectChange::LockSet | ObjectChange::EncryptionUpdated, _) => return None,
     })
 }
 

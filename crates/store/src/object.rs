@@ -10,8 +10,11 @@ use crate::access::ObjectAccess;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::events::{ObjectChange, ObjectEvent, Origin};
+use crate::kms::KmsInfo;
 use crate::names::{InstanceId, ObjectKey, VersionId};
-use crate::records::{FieldRecord, ObjectAccessRecord, ObjectRecord, PartListRecord, PartRecord, ReplicationRecord};
+use crate::records::{
+    FieldRecord, KmsSealRecord, ObjectAccessRecord, ObjectRecord, PartListRecord, PartRecord, ReplicationRecord,
+};
 use crate::replication::ReplicationStatus;
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
@@ -35,6 +38,8 @@ pub struct ObjectInfo {
     pub headers: Vec<(String, String)>,
     /// Whose key protects it.
     pub mode: EncryptionMode,
+    /// The KMS key, in the modes that have one.
+    pub kms: Option<KmsInfo>,
     /// How many parts it was uploaded in; `None` for an object that was not a multipart upload.
     pub part_count: Option<u32>,
     /// The multipart upload named a checksum algorithm.
@@ -202,6 +207,7 @@ impl Store {
         let part_rows = self.place_parts(&bucket, instance, &mut new);
         let tags = tags_of(&new.record);
         let asked_lock = new.record.lock;
+        let mode = new.record.seal.mode()?;
         let mut attempts = self.0.turns.attempts();
         loop {
             let current = self.current_version(&bucket, key).await?;
@@ -211,7 +217,7 @@ impl Store {
             self.check_current(&mut commit, &bucket, key, current.as_ref());
             new.record.order = next_order(self.now_ms(), current.as_ref());
             new.record.versioned = bucket.versioning() == Some(VersioningStatus::Enabled);
-            new.record.replication = ReplicationRecord::of_new(&bucket, key, &tags, origin);
+            new.record.replication = ReplicationRecord::of_new(&bucket, key, &tags, mode, origin);
             new.record.lock = lock_of_new(&bucket, asked_lock, new.record.last_modified_ms);
             let released = match (bucket.versioning(), current) {
                 (Some(status), current) => {
@@ -323,6 +329,7 @@ impl ObjectRecord {
             storage_class: self.storage_class.clone(),
             headers,
             mode: self.seal.mode()?,
+            kms: self.seal.kms.as_ref().map(KmsSealRecord::info),
             part_count: (self.kind == KIND_MULTIPART).then_some(self.part_count),
             parts_show_checksums: self.parts_show_checksums,
             tags: tags_of(self),

@@ -2,15 +2,16 @@
 
 use coffer_crypto::Key32;
 use coffer_meta::Commit;
-use coffer_seal::{ChecksumAlgorithm, Checksums, FLAG_LAYOUT, ObjectKeys, opaque_etag};
+use coffer_seal::{ChecksumAlgorithm, Checksums, FLAG_LAYOUT, opaque_etag};
 
 use crate::body::{Body, WantedDigests};
 use crate::bucket::Bucket;
 use crate::checksum::Hasher;
 use crate::error::{Committed, StoreError};
+use crate::kms::Keys;
 use crate::names::{InstanceId, ObjectKey};
-use crate::put::{LAYERS, MAX_PUT_LEN, seal_part_box};
-use crate::records::{ByteRecord, PartRecord, UploadPartRecord};
+use crate::put::MAX_PUT_LEN;
+use crate::records::{PartRecord, UploadPartRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -22,8 +23,8 @@ pub struct UploadPart<'a> {
     pub upload_id: InstanceId,
     /// 1 to 10,000.
     pub number: u32,
-    /// The customer key of the upload.
-    pub customer_key: Option<&'a Key32>,
+    /// What opens the upload.
+    pub keys: Keys<'a>,
     /// Which hashes the client wants.
     pub wanted: WantedDigests,
 }
@@ -39,7 +40,8 @@ pub struct StoredPart {
 }
 
 impl Store {
-    /// Checks that a part can be uploaded, before its body is read: the upload exists and the key is its key.
+    /// Checks that a part can be uploaded, before its body is read: the upload exists and the customer key is its key. No
+    /// KMS is asked: [`Store::upload_part`] does that, before it reads the body.
     ///
     /// # Errors
     /// [`StoreError::NoSuchUpload`], and those about customer keys.
@@ -51,7 +53,10 @@ impl Store {
         customer_key: Option<&Key32>,
     ) -> Result<UploadInfo, StoreError> {
         let upload = self.find_upload(bucket, key, upload_id).await?;
-        upload.record.seal.open(bucket, key, upload_id, customer_key)?;
+        if upload.record.seal.check_key_given(customer_key)? == EncryptionMode::SseC {
+            let keys = Keys { customer: customer_key, ..Keys::NONE };
+            upload.record.seal.open(bucket, key, upload_id, keys).await?;
+        }
         upload.record.info()
     }
 
@@ -60,7 +65,7 @@ impl Store {
     /// When this returns, the part is on stable storage.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUpload`], those about customer keys, digests, the body's own error, no space.
+    /// [`StoreError::NoSuchUpload`], those about customer keys, [`StoreError::Kms`], digests, the body's own error, no space.
     pub async fn upload_part(
         &self,
         bucket: &Bucket,
@@ -69,26 +74,26 @@ impl Store {
         body: &mut dyn Body,
     ) -> Result<StoredPart, StoreError> {
         let upload = self.find_upload(bucket, key, put.upload_id).await?;
-        let keys = ObjectKeys::derive(&upload.record.seal.open(bucket, key, put.upload_id, put.customer_key)?);
-        let etag_is_md5 = upload.record.seal.mode()? == EncryptionMode::SseS3;
+        let keys = upload.record.seal.open(bucket, key, put.upload_id, put.keys).await?;
+        let etag_is_md5 = upload.record.seal.mode()?.has_md5_etags();
         let mut algorithms = vec![upload.record.algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme)];
         algorithms.extend(put.wanted.algorithm.filter(|wanted| !algorithms.contains(wanted)));
         let hasher = Hasher::new(etag_is_md5 || put.wanted.md5, &algorithms);
-        let part = self.ingest_blob(body, hasher, LAYERS, MAX_PUT_LEN).await?;
+        let part = self.ingest_blob(body, hasher, keys.count(), MAX_PUT_LEN).await?;
 
         let flags = if upload.record.is_layout_bound()? { FLAG_LAYOUT } else { 0 };
         let checksums = part.digests.checksums;
-        let part_box = seal_part_box(&keys, put.number, &part.keys, part.plain_len, flags, &checksums);
+        let boxes = keys.seal_part_boxes(put.number, &part.keys, part.plain_len, flags, &checksums);
         let md5 = etag_is_md5.then_some(part.digests.md5).flatten();
         let record = UploadPartRecord {
-            etag: md5.unwrap_or_else(|| opaque_etag(&part_box)),
+            etag: md5.unwrap_or_else(|| opaque_etag(&boxes[0].0)),
             last_modified_ms: self.now_ms(),
             part: PartRecord {
                 number: put.number,
                 plain_len: part.plain_len,
                 locator: part.location.id().0,
                 inline: part.location.is_inline(),
-                boxes: vec![ByteRecord(part_box)],
+                boxes,
             },
         };
         // `part` holds the pin of the blob until its reference is committed.

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use coffer_blob::BlobId;
 use coffer_configuration::ObjectLock;
-use coffer_seal::{
-    ChecksumAlgorithm, Checksums, FLAG_LAYOUT, Kind, Layout, LayoutPart, ObjectKeys, PartKeys, SumsType, opaque_etag,
-};
+use coffer_seal::{ChecksumAlgorithm, Checksums, FLAG_LAYOUT, Kind, PartKeys, SumsType, opaque_etag};
 
 use crate::access::ObjectAccess;
 use crate::body::{Body, WantedDigests};
@@ -16,15 +14,12 @@ use crate::events::Origin;
 use crate::ingest::{IngestedPart, Location};
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::{KIND_SINGLE, NewObject, ObjectInfo, ObjectSums, WriteConditions, tag_records};
-use crate::records::{ByteRecord, ObjectAccessRecord, ObjectRecord, PartRecord};
+use crate::records::{ObjectAccessRecord, ObjectRecord, PartRecord};
 use crate::sealing::{Encryption, Sealing};
 use crate::store::Store;
 
 /// The most bytes that one PUT or one part may have: 5 GiB.
 pub const MAX_PUT_LEN: u64 = 5 << 30;
-
-/// How many independent layers seal an object.
-pub(crate) const LAYERS: usize = 1;
 
 /// What PutObject stores besides the body.
 pub struct PutObject<'a> {
@@ -89,10 +84,11 @@ impl Store {
         body: &mut dyn Body,
     ) -> Result<StoredObject, StoreError> {
         self.check_write_conditions(bucket, key, &put.conditions).await?;
-        let etag_is_md5 = matches!(put.encryption, Encryption::SseS3);
+        let mode = put.encryption.mode();
+        let etag_is_md5 = mode.has_md5_etags();
         let algorithm = put.wanted.algorithm.unwrap_or(ChecksumAlgorithm::Crc64Nvme);
         let hasher = Hasher::new(etag_is_md5 || put.wanted.md5, &[algorithm]);
-        let part = self.ingest(body, hasher, LAYERS, MAX_PUT_LEN).await?;
+        let part = self.ingest(body, hasher, mode.layers(), MAX_PUT_LEN).await?;
         let instance = InstanceId::new(self.now_ms());
         let sealing = Sealing::begin(bucket, key, instance, put.encryption, put.headers.clone());
         let md5 = etag_is_md5.then_some(part.digests.md5).flatten();
@@ -124,21 +120,22 @@ impl Store {
     ) -> Result<ObjectRecord, StoreError> {
         let Sealing { keys, record: seal } = new.sealing;
         let plain_len = new.part.plain_len;
-        let part_box = seal_part_box(&keys, 0, &new.part.keys, plain_len, FLAG_LAYOUT, &Checksums::new());
+        let part = PartRecord {
+            number: 0,
+            plain_len,
+            locator: new.part.id().0,
+            inline: matches!(new.part.data, PartData::Inline(..)),
+            boxes: keys.seal_part_boxes(0, &new.part.keys, plain_len, FLAG_LAYOUT, &Checksums::new()),
+        };
         let (sums_type, checksums) = &new.sums;
-        let sums_box = keys.seal_sums_box(*sums_type, checksums);
-        let layout_tag = keys.layout_tag(&Layout {
-            kind: Kind::Single,
-            head_box: &seal.head_box,
-            sums_box: &sums_box,
-            parts: &[LayoutPart { number: 0, plain_len, part_box: &part_box }],
-        });
-        let etag = hex::encode(new.md5.unwrap_or_else(|| opaque_etag(&part_box)));
+        let sums_box = keys.first().seal_sums_box(*sums_type, checksums);
+        let layout_tags = keys.layout_tags(Kind::Single, &seal.head_box, &sums_box, std::iter::once(&part))?;
+        let etag = hex::encode(new.md5.unwrap_or_else(|| opaque_etag(&part.boxes[0].0)));
         let record = ObjectRecord {
             instance_id: new.instance.0,
             kind: KIND_SINGLE,
             seal,
-            layout_tags: vec![ByteRecord(layout_tag.to_vec())],
+            layout_tags,
             sums_box,
             size: plain_len,
             etag,
@@ -154,13 +151,6 @@ impl Store {
             versioned: false,
             lock: Some(new.lock).filter(|lock| *lock != ObjectLock::default()),
             replication: None,
-        };
-        let part = PartRecord {
-            number: 0,
-            plain_len,
-            locator: new.part.id().0,
-            inline: matches!(new.part.data, PartData::Inline(..)),
-            boxes: vec![ByteRecord(part_box)],
         };
         let mut object = NewObject { record, parts: vec![part], inline: None, fresh: Vec::new(), shared: Vec::new() };
         match &new.part.data {
@@ -224,17 +214,4 @@ impl SinglePart {
             PartData::Fresh(location) => location.id(),
         }
     }
-}
-
-/// Seals the part box of the one layer there is.
-pub(crate) fn seal_part_box(
-    keys: &ObjectKeys,
-    number: u32,
-    part_keys: &PartKeys,
-    plain_len: u64,
-    flags: u8,
-    checksums: &Checksums,
-) -> Vec<u8> {
-    let part_key = part_keys.iter().next().expect("a part has a key for each layer");
-    keys.seal_part_box(number, part_key, plain_len, flags, checksums)
 }

@@ -6,18 +6,19 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use coffer_crypto::Key32;
 use coffer_seal::{
-    Checksums, Envelope, Kind, ObjectKeys, OpenError, OpenedObject, PartOpener, SealedObject, SealedPart, open_object,
-    open_object_range, sealed_len, sealed_range, segments_of,
+    Checksums, Kind, OpenError, OpenedObject, PartOpener, SealedObject, SealedPart, open_object, open_object_range,
+    sealed_range, segments_of,
 };
+use tokio::sync::OnceCell;
 
 use crate::bucket::Bucket;
 use crate::error::StoreError;
+use crate::kms::Keys;
 use crate::names::{InstanceId, ObjectKey};
 use crate::object::{FoundObject, KIND_MULTIPART, KIND_SINGLE, ObjectInfo, ObjectSums};
 use crate::pins::Pin;
-use crate::put::LAYERS;
-use crate::records::{ObjectRecord, PartRecord};
-use crate::sealing::{EncryptionMode, scope};
+use crate::records::{ObjectRecord, PartRecord, SealRecord};
+use crate::sealing::{EncryptionMode, open_error, scope};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables;
 use crate::versions::{Found, ObjectVersion};
@@ -30,7 +31,9 @@ pub struct ObjectReader<'k> {
     store: Store,
     bucket: Bucket,
     key: ObjectKey,
-    customer_key: Option<&'k Key32>,
+    keys: Keys<'k>,
+    /// What the KMS said: it is asked once, when the data key is needed.
+    data_key: OnceCell<Option<Key32>>,
     record: ObjectRecord,
     info: ObjectInfo,
     parts: Vec<PartRecord>,
@@ -50,33 +53,32 @@ pub struct PartInfo {
 }
 
 impl Store {
-    /// Looks an object up without its data; its checksums only if `want_sums`.
+    /// Looks an object up without its data; its checksums only if `want_sums`. The KMS is asked only for these.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`], and those about customer
-    /// keys.
+    /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`], those about customer keys,
+    /// [`StoreError::Kms`].
     pub async fn head_object(
         &self,
         bucket: &Bucket,
         target: impl Into<ObjectVersion<'_>>,
-        customer_key: Option<&Key32>,
+        keys: Keys<'_>,
         want_sums: bool,
     ) -> Result<(ObjectInfo, Option<ObjectSums>), StoreError> {
         let target = target.into();
         let (record, Found { noncurrent_since_ms, .. }) = self.object_version(bucket, target).await?;
-        let mode = record.seal.check_key_given(customer_key)?;
-        if mode == EncryptionMode::SseS3 && !want_sums {
+        let mode = record.seal.check_key_given(keys.customer)?;
+        if mode != EncryptionMode::SseC && !want_sums {
             let info = record.info(record.seal.open_headers(None)?)?;
             return Ok((ObjectInfo { noncurrent_since_ms, ..info }, None));
         }
-        let object_key = record.seal.open(bucket, target.key, InstanceId(record.instance_id), customer_key)?;
-        let keys = ObjectKeys::derive(&object_key);
+        let keys = record.seal.open(bucket, target.key, InstanceId(record.instance_id), keys).await?;
         let info = ObjectInfo { noncurrent_since_ms, ..record.info(record.seal.open_headers(Some(&keys))?)? };
-        let sums = (want_sums && !record.sums_box.is_empty()).then(|| keys.open_sums_box(&record.sums_box));
+        let sums = (want_sums && !record.sums_box.is_empty()).then(|| keys.first().open_sums_box(&record.sums_box));
         Ok((info, sums.transpose()?))
     }
 
-    /// Finds an object to read, and checks the customer key against it.
+    /// Finds an object to read, and checks the customer key against it. The KMS is asked when anything is opened.
     ///
     /// # Errors
     /// [`StoreError::NoSuchKey`], [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`], and those about customer
@@ -85,25 +87,23 @@ impl Store {
         &self,
         bucket: &Bucket,
         target: impl Into<ObjectVersion<'_>>,
-        customer_key: Option<&'k Key32>,
+        keys: Keys<'k>,
     ) -> Result<ObjectReader<'k>, StoreError> {
         let target = target.into();
         let key = target.key;
         let Secured { found: FoundObject { record, parts, found }, inline, pins } = self.secure(bucket, target).await?;
-        let keys = match record.seal.check_key_given(customer_key)? {
-            EncryptionMode::SseS3 => None,
-            EncryptionMode::SseC => {
-                let instance = InstanceId(record.instance_id);
-                Some(ObjectKeys::derive(&record.seal.open(bucket, key, instance, customer_key)?))
-            }
+        let opened = match record.seal.check_key_given(keys.customer)? {
+            EncryptionMode::SseS3 | EncryptionMode::SseKms | EncryptionMode::DsseKms => None,
+            EncryptionMode::SseC => Some(record.seal.open(bucket, key, InstanceId(record.instance_id), keys).await?),
         };
-        let info = record.info(record.seal.open_headers(keys.as_ref())?)?;
+        let info = record.info(record.seal.open_headers(opened.as_ref())?)?;
         let info = ObjectInfo { noncurrent_since_ms: found.noncurrent_since_ms, ..info };
         Ok(ObjectReader {
             store: self.clone(),
             bucket: bucket.clone(),
             key: key.clone(),
-            customer_key,
+            keys,
+            data_key: OnceCell::new(),
             record,
             info,
             parts,
@@ -173,9 +173,9 @@ impl ObjectReader<'_> {
     /// Every part with its checksums.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when the object does not verify.
-    pub fn part_infos(&self) -> Result<Vec<PartInfo>, StoreError> {
-        let opened = self.open_with(open_object)?;
+    /// [`StoreError::Damaged`] when the object does not verify; [`StoreError::Kms`].
+    pub async fn part_infos(&self) -> Result<Vec<PartInfo>, StoreError> {
+        let opened = self.open_with(open_object).await?;
         Ok(opened
             .parts
             .into_iter()
@@ -190,9 +190,14 @@ impl ObjectReader<'_> {
     /// The checksums of the object.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when the object does not verify.
-    pub fn sums(&self) -> Result<Option<ObjectSums>, StoreError> {
-        Ok(self.open(0..0)?.sums)
+    /// [`StoreError::Damaged`] when the object does not verify; [`StoreError::Kms`].
+    pub async fn sums(&self) -> Result<Option<ObjectSums>, StoreError> {
+        Ok(self.open(0..0).await?.sums)
+    }
+
+    /// The customer key that the object was found with.
+    pub(crate) fn customer_key(&self) -> Option<&Key32> {
+        self.keys.customer
     }
 
     /// The parts of the object.
@@ -201,11 +206,11 @@ impl ObjectReader<'_> {
     }
 
     /// Verifies the object and opens the boxes of the parts that `range` touches.
-    pub(crate) fn open(&self, range: Range<u64>) -> Result<OpenedObject, StoreError> {
-        self.open_with(|keks, object| open_object_range(keks, object, range))
+    pub(crate) async fn open(&self, range: Range<u64>) -> Result<OpenedObject, StoreError> {
+        self.open_with(|keks, object| open_object_range(keks, object, range)).await
     }
 
-    fn open_with(
+    async fn open_with(
         &self,
         open: impl FnOnce(&[&Key32], &SealedObject<'_>) -> Result<OpenedObject, OpenError>,
     ) -> Result<OpenedObject, StoreError> {
@@ -214,9 +219,7 @@ impl ObjectReader<'_> {
             KIND_MULTIPART => Kind::Multipart,
             _ => return Err(StoreError::Damaged("an object has an unknown kind".to_owned())),
         };
-        let envelopes: Result<Vec<_>, _> =
-            self.record.seal.envelopes.iter().map(|envelope| Envelope::from_bytes(&envelope.0)).collect();
-        let envelopes = envelopes?;
+        let envelopes = self.record.seal.envelopes()?;
         let layout_tags: Result<Vec<[u8; 32]>, _> =
             self.record.layout_tags.iter().map(|tag| tag.0[..].try_into()).collect();
         let layout_tags = layout_tags.map_err(|_| OpenError::Malformed("layout tag"))?;
@@ -229,9 +232,11 @@ impl ObjectReader<'_> {
                 boxes: part.boxes.iter().map(|sealed| &sealed.0[..]).collect(),
             })
             .collect();
-        let keks = self.keks(&envelopes)?;
+        let data_key = self.data_key.get_or_try_init(|| self.record.seal.data_key(self.keys)).await?;
+        let keks = SealRecord::keks(&envelopes, &self.bucket, self.keys.customer, data_key.as_ref())?;
+        let context = self.record.seal.context();
         let object = SealedObject {
-            scope: scope(&self.bucket, &self.key, InstanceId(self.record.instance_id)),
+            scope: scope(&self.bucket, &self.key, InstanceId(self.record.instance_id), &context),
             kind,
             envelopes: &envelopes,
             layout_tags: &layout_tags,
@@ -239,19 +244,7 @@ impl ObjectReader<'_> {
             sums_box: &self.record.sums_box,
             parts: &parts,
         };
-        open(&keks, &object).map_err(|error| match (error, self.info.mode) {
-            (OpenError::WrongKey, EncryptionMode::SseC) => StoreError::CustomerKeyMismatch,
-            (error, _) => error.into(),
-        })
-    }
-
-    fn keks(&self, envelopes: &[Envelope]) -> Result<Vec<&Key32>, StoreError> {
-        let kek = |envelope: &Envelope| match self.customer_key {
-            Some(key) => Some(key),
-            None => self.bucket.keys().kek(envelope.kek()),
-        };
-        let keks: Option<Vec<_>> = envelopes.iter().map(kek).collect();
-        keks.ok_or_else(|| StoreError::Damaged("a bucket key is missing".to_owned()))
+        open(&keks, &object).map_err(|error| open_error(error, self.info.mode))
     }
 
     /// Verifies the object and starts reading the bytes `range` of it; also returns its checksums.
@@ -259,27 +252,27 @@ impl ObjectReader<'_> {
     /// The first bytes are opened before this returns, so that damage in them is an error and not a broken body.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] when anything does not verify.
+    /// [`StoreError::Damaged`] when anything does not verify; [`StoreError::Kms`].
     pub async fn read(mut self, range: Range<u64>) -> Result<(ObjectStream, Option<ObjectSums>), StoreError> {
-        let opened = self.open(range.clone())?;
+        let opened = self.open(range.clone()).await?;
         let mut runs = VecDeque::new();
         for part in opened.parts {
             let record = &self.parts[part.index];
             let end = part.offset + part.plain_len;
             let within = range.start.max(part.offset) - part.offset..range.end.min(end) - part.offset;
+            let layers = part.keys.layers();
+            let opener = PartOpener::new(part.keys, part.plain_len);
             let data = match self.inline.take() {
                 Some(sealed) if record.inline => {
-                    if sealed.len() as u64 != sealed_len(part.plain_len, LAYERS) {
-                        return Err(StoreError::Damaged("a small object has the wrong length".to_owned()));
-                    }
+                    opener.verify_blob_len(sealed.len() as u64)?;
                     RunData::Inline(sealed)
                 }
                 _ => RunData::Blob(record.blob()),
             };
-            let opener = PartOpener::new(part.keys, part.plain_len);
             runs.push_back(Run {
                 data,
                 opener,
+                layers,
                 plain_len: part.plain_len,
                 next: within.start,
                 end: within.end,
@@ -304,6 +297,8 @@ pub struct ObjectStream {
 struct Run {
     data: RunData,
     opener: PartOpener,
+    /// In how many layers the part is sealed.
+    layers: usize,
     /// Plaintext length of the part.
     plain_len: u64,
     /// The next plaintext byte.
@@ -366,7 +361,7 @@ impl Run {
         // Units start at multiples of their length, so that only the first of a range is read in part.
         let unit_end = (self.next / UNIT_LEN + 1) * UNIT_LEN;
         let segments = segments_of(self.next..self.end.min(unit_end));
-        let sealed = sealed_range(self.plain_len, segments.clone(), LAYERS);
+        let sealed = sealed_range(self.plain_len, segments.clone(), self.layers);
         let mut buffer = match &self.data {
             RunData::Blob(id) => to_mut(store.0.blobs.read(*id, sealed).await?),
             RunData::Inline(data) => {

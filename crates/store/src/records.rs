@@ -14,6 +14,7 @@ mod access;
 mod jobs;
 mod logging;
 mod replication;
+mod seal;
 mod versions;
 
 pub(crate) use access::{
@@ -25,6 +26,7 @@ pub(crate) use logging::LoggingRecord;
 pub(crate) use replication::{
     ProgressRecord, ReplicaRecord, ReplicationRecord, ReplicationScanRecord, ReplicationTaskRecord,
 };
+pub(crate) use seal::{KmsSealRecord, SealRecord};
 pub(crate) use versions::{MarkerRecord, NoncurrentRecord, NullVersionRecord};
 
 /// A bucket. System table.
@@ -167,21 +169,6 @@ pub(crate) struct ObjectRecord {
     /// Where it is replicated to, or that it is a replica; absent: neither.
     #[n(18)]
     pub(crate) replication: Option<ReplicationRecord>,
-}
-
-/// How an object or upload is sealed, known from the moment its object key is drawn.
-#[derive(Encode, Decode, Clone)]
-#[cbor(map)]
-pub(crate) struct SealRecord {
-    /// One per layer.
-    #[n(0)]
-    pub(crate) envelopes: Vec<ByteRecord>,
-    /// Content headers and user metadata under the customer's key; empty in the other modes.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) head_box: Vec<u8>,
-    /// Content headers and user metadata; empty under a customer's key.
-    #[n(2)]
-    pub(crate) headers: Vec<FieldRecord>,
 }
 
 /// A name and a value.
@@ -380,6 +367,7 @@ mod tests {
             envelopes: vec![ByteRecord(vec![9])],
             head_box: Vec::new(),
             headers: vec![FieldRecord { name: "a".to_owned(), value: "b".to_owned() }],
+            kms: None,
         };
         // {0: [h'09'], 1: h'', 2: [["a", "b"]]}
         assert_eq!(hex::encode(encode(&seal)), "a300814109014002818261616162");
@@ -406,7 +394,14 @@ mod tests {
     fn any_changed_byte_is_another_record_or_damage() {
         let part = PartRecord { number: 1, plain_len: 300, locator: [9; 16], inline: true, boxes: Vec::new() };
         let fields = vec![FieldRecord { name: "a".to_owned(), value: "ü".to_owned() }];
-        let seal = SealRecord { envelopes: vec![ByteRecord(vec![1; 40])], head_box: vec![2], headers: fields.clone() };
+        let kms = KmsSealRecord {
+            key_arn: "arn".to_owned(),
+            ciphertext: vec![5; 20],
+            context: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+            bucket_key_enabled: true,
+        };
+        let envelopes = vec![ByteRecord(vec![1; 40])];
+        let seal = SealRecord { envelopes, head_box: vec![2], headers: fields.clone(), kms: Some(kms) };
         let bytes = encode(&ObjectRecord {
             instance_id: [3; 16],
             kind: 1,

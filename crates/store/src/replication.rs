@@ -16,6 +16,7 @@ use crate::object::{ObjectInfo, tags_of};
 use crate::records::{
     ObjectRecord, ProgressRecord, ReplicaRecord, ReplicationRecord, ReplicationScanRecord, ReplicationTaskRecord,
 };
+use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 use crate::versions::{Content, DeleteMarkerInfo, ObjectVersion};
@@ -95,9 +96,18 @@ impl ReplicationTask {
 
 impl ReplicationRecord {
     /// That of a new version; `None` if no rule is about it.
-    pub(crate) fn of_new(bucket: &Bucket, key: &ObjectKey, tags: &[(String, String)], origin: &Origin) -> Option<Self> {
+    pub(crate) fn of_new(
+        bucket: &Bucket,
+        key: &ObjectKey,
+        tags: &[(String, String)],
+        mode: EncryptionMode,
+        origin: &Origin,
+    ) -> Option<Self> {
         if origin.is_replication {
             return Some(Self { is_replica: true, replicas: Vec::new() });
+        }
+        if !is_selected(mode) {
+            return None;
         }
         let rules = bucket.replication()?.rules_for(key.as_str(), tags);
         let replicas = rules.into_iter().map(|rule| ReplicaRecord::pending(&rule.destination.bucket)).collect();
@@ -125,6 +135,12 @@ impl ReplicationRecord {
     fn replica(&self, destination: &str) -> Option<&ReplicaRecord> {
         self.replicas.iter().find(|replica| replica.destination == destination)
     }
+}
+
+/// Whether rules can be about objects that are sealed so: as on S3, not under a key of a KMS without
+/// `SseKmsEncryptedObjects`, which no rule has `Enabled`.
+fn is_selected(mode: EncryptionMode) -> bool {
+    matches!(mode, EncryptionMode::SseS3 | EncryptionMode::SseC)
 }
 
 impl ReplicaRecord {

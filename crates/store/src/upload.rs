@@ -5,17 +5,17 @@ use std::ops::Bound;
 use bytes::Bytes;
 use coffer_blob::BlobId;
 use coffer_configuration::ObjectLock;
-use coffer_crypto::Key32;
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
-use coffer_seal::{ChecksumAlgorithm, Checksums, ObjectKeys};
+use coffer_seal::{ChecksumAlgorithm, Checksums};
 
 use crate::access::ObjectAccess;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError, unless_damaged};
+use crate::kms::{Keys, KmsInfo};
 use crate::list::{EndAsStart as _, Rollup};
 use crate::names::{BucketName, InstanceId, ObjectKey};
 use crate::object::tag_records;
-use crate::records::{EndedUploadRecord, ObjectAccessRecord, UploadPartRecord, UploadRecord};
+use crate::records::{EndedUploadRecord, KmsSealRecord, ObjectAccessRecord, UploadPartRecord, UploadRecord};
 use crate::sealing::{Encryption, EncryptionMode, Sealing};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -57,6 +57,8 @@ pub struct UploadInfo {
     pub composite: bool,
     /// Whose key protects it.
     pub mode: EncryptionMode,
+    /// The KMS key, in the modes that have one.
+    pub kms: Option<KmsInfo>,
     /// Whose the object will be, and its access control list.
     pub access: ObjectAccess,
     /// What was asked to keep the object from being removed.
@@ -286,23 +288,23 @@ impl Store {
 
     /// Lists the parts of an upload with numbers after `after`, up to `limit` of them.
     ///
-    /// Their checksums are opened where the upload names an algorithm; under a customer key that needs the key.
+    /// Their checksums are opened where the upload names an algorithm; that needs the key, or the KMS.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUpload`]; [`StoreError::CustomerKeyMissing`], [`StoreError::CustomerKeyMismatch`].
+    /// [`StoreError::NoSuchUpload`]; those about customer keys; [`StoreError::Kms`].
     pub async fn list_parts(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         upload_id: InstanceId,
-        customer_key: Option<&Key32>,
+        keys: Keys<'_>,
         after: u32,
         limit: usize,
     ) -> Result<(UploadInfo, Vec<UploadedPart>), StoreError> {
         let upload = self.find_upload(bucket, key, upload_id).await?;
         let info = upload.record.info()?;
         let keys = match info.algorithm {
-            Some(_) => Some(ObjectKeys::derive(&upload.record.seal.open(bucket, key, upload_id, customer_key)?)),
+            Some(_) => Some(upload.record.seal.open(bucket, key, upload_id, keys).await?),
             None => None,
         };
         let prefix = tables::parts_of(bucket.id(), upload_id);
@@ -310,9 +312,9 @@ impl Store {
         let mut parts = Vec::new();
         for entry in self.0.engine.scan(range, limit, Direction::Forward).await? {
             let record: UploadPartRecord = bucket.keys().open(Table::Part, &entry.key, &entry.value)?;
-            let checksums = match (&keys, record.part.boxes.first()) {
-                (Some(keys), Some(part_box)) => keys.open_part_box(record.part.number, &part_box.0)?.checksums,
-                _ => Checksums::new(),
+            let checksums = match &keys {
+                Some(keys) => keys.checksums_of(&record.part)?,
+                None => Checksums::new(),
             };
             parts.push(UploadedPart {
                 number: record.part.number,
@@ -386,6 +388,7 @@ impl UploadRecord {
             algorithm: self.algorithm(),
             composite: self.composite,
             mode: self.seal.mode()?,
+            kms: self.seal.kms.as_ref().map(KmsSealRecord::info),
             access: self.access.as_ref().map_or_else(|| Ok(ObjectAccess::default()), ObjectAccessRecord::access)?,
             lock: self.lock.unwrap_or_default(),
         })

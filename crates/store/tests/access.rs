@@ -130,7 +130,7 @@ async fn an_object_keeps_its_owner_and_its_list() {
     put.access = somebody_elses();
     world.try_put("a", b"x", put).await.unwrap();
     assert_eq!(world.store.object_info(&world.bucket, &key("a")).await.unwrap().access, somebody_elses());
-    let reader = world.store.get_object(&world.bucket, &key("a"), None).await.unwrap();
+    let reader = world.store.get_object(&world.bucket, &key("a"), world.keys(None)).await.unwrap();
     assert_eq!(reader.info().access, somebody_elses());
 }
 

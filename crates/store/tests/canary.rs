@@ -78,7 +78,7 @@ async fn nothing_that_clients_send_is_readable() {
         world.store.create_upload(&world.bucket, &key(&canary("upload")), create).await.unwrap().upload_id
     };
     for number in 1..=2 {
-        let put = UploadPart { upload_id, number, customer_key: None, wanted: WantedDigests::default() };
+        let put = UploadPart { upload_id, number, keys: world.keys(None), wanted: WantedDigests::default() };
         let data = body(&format!("part {number}"), 4000);
         let mut source = FullBody::new(data.clone());
         let part = world.store.upload_part(&world.bucket, &key(&canary("upload")), put, &mut source).await.unwrap();

@@ -180,7 +180,7 @@ async fn no_update_is_lost_that_asks_for_the_etag_it_read() {
         async move {
             let mut done = 0;
             while done < 10 {
-                let reader = world.store.get_object(&world.bucket, &key("counter"), None).await.unwrap();
+                let reader = world.store.get_object(&world.bucket, &key("counter"), world.keys(None)).await.unwrap();
                 let etag = reader.info().etag.clone();
                 let size = reader.info().size;
                 let (mut stream, _) = reader.read(0..size).await.unwrap();
@@ -238,7 +238,8 @@ async fn attempts_at_one_part_replace_each_other() {
         }
     })
     .await;
-    let (_, parts) = world.store.list_parts(&world.bucket, &key("m"), upload_id, None, 0, 10).await.unwrap();
+    let (_, parts) =
+        world.store.list_parts(&world.bucket, &key("m"), upload_id, world.keys(None), 0, 10).await.unwrap();
     assert_eq!(parts.len(), 1);
     world.complete("m", upload_id, &[(1, &parts[0].etag)], None).await.unwrap();
     assert_whole(&world.get("m").await);

@@ -120,9 +120,9 @@ async fn read(world: &World, name: &str, len: usize, locked: bool) -> Result<(),
     let bucket = world.store.bucket(world.bucket.name()).await?;
     let lock = lock();
     let customer_key = locked.then_some(&lock);
-    let (info, _) = world.store.head_object(&bucket, &key(name), customer_key, true).await?;
+    let (info, _) = world.store.head_object(&bucket, &key(name), world.keys(customer_key), true).await?;
     assert_eq!(info.headers[0].1, "text/plain");
-    let reader = world.store.get_object(&bucket, &key(name), customer_key).await?;
+    let reader = world.store.get_object(&bucket, &key(name), world.keys(customer_key)).await?;
     read_prefix(reader, &pattern(len)).await
 }
 
@@ -145,7 +145,7 @@ async fn lists_are_damaged(world: &World, upload_id: InstanceId) -> bool {
     [
         is_damaged(&store.list_objects(bucket, &list).await),
         is_damaged(&store.list_uploads(bucket, &uploads).await),
-        is_damaged(&store.list_parts(bucket, &key("u"), upload_id, None, 0, 100).await),
+        is_damaged(&store.list_parts(bucket, &key("u"), upload_id, world.keys(None), 0, 100).await),
         is_damaged(&store.list_buckets("", None, 100).await),
         is_damaged(&store.root_credentials().await),
     ]
@@ -205,7 +205,7 @@ async fn live_with(world: &World, u: InstanceId, v: InstanceId) {
         is_damaged(&world.copy((name, customer_key), "copy", encryption()).await);
         is_damaged(&world.copy((name, customer_key), "other", Encryption::SseC(&customer_key_of_another())).await);
     }
-    let parts = world.store.list_parts(&world.bucket, &key("u"), u, None, 0, 10).await;
+    let parts = world.store.list_parts(&world.bucket, &key("u"), u, world.keys(None), 0, 10).await;
     if let Ok((_, parts)) = parts {
         is_damaged(&world.complete("u", u, &[(1, &parts[0].etag)], None).await);
     }
@@ -386,7 +386,7 @@ async fn blob_files(world: &World, dir: &tempfile::TempDir) -> Vec<PathBuf> {
 async fn get(world: &World, name: &str, expected: &[u8]) -> Result<(), StoreError> {
     let lock = lock();
     let customer_key = (name == "locked").then_some(&lock);
-    read_prefix(world.store.get_object(&world.bucket, &key(name), customer_key).await?, expected).await
+    read_prefix(world.store.get_object(&world.bucket, &key(name), world.keys(customer_key)).await?, expected).await
 }
 
 #[tokio::test]

@@ -185,7 +185,7 @@ async fn upload_of(world: &World, name: &str) -> Result<InstanceId, StoreError> 
 /// Completes with the first `count` parts.
 async fn complete(world: &World, count: usize) -> Result<(), StoreError> {
     let upload_id = upload_of(world, "a").await?;
-    let (_, parts) = world.store.list_parts(&world.bucket, &key("a"), upload_id, None, 0, count).await?;
+    let (_, parts) = world.store.list_parts(&world.bucket, &key("a"), upload_id, world.keys(None), 0, count).await?;
     let parts: Vec<_> = parts.iter().map(|part| (part.number, &*part.etag)).collect();
     world.complete("a", upload_id, &parts, None).await.map(drop)
 }
@@ -216,7 +216,8 @@ async fn see(world: &World) -> Seen {
     }
     let parts = match upload_of(world, "a").await {
         Ok(upload_id) => {
-            let (_, parts) = world.store.list_parts(&world.bucket, &key("a"), upload_id, None, 0, 10).await.unwrap();
+            let (_, parts) =
+                world.store.list_parts(&world.bucket, &key("a"), upload_id, world.keys(None), 0, 10).await.unwrap();
             parts.iter().map(|part| (part.number, part.size)).collect()
         }
         Err(_) => Vec::new(),

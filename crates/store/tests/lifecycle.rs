@@ -147,14 +147,14 @@ async fn transitions_change_the_class_and_nothing_else() {
     assert_eq!(world.run_lifecycle().await.transitioned, 1);
     world.clock.advance_ms(DAY_MS);
     assert_eq!(world.run_lifecycle().await.transitioned, 0, "once");
-    let after = world.store.head_object(&world.bucket, &key("a"), None, false).await.unwrap().0;
+    let after = world.store.head_object(&world.bucket, &key("a"), world.keys(None), false).await.unwrap().0;
     assert_eq!(after.storage_class, "STANDARD_IA");
     assert_eq!(
         (after.version, after.etag, after.last_modified_ms),
         (before.version, before.etag, before.last_modified_ms)
     );
     assert_eq!(world.get("a").await, data);
-    let small = world.store.head_object(&world.bucket, &key("small"), None, false).await.unwrap().0;
+    let small = world.store.head_object(&world.bucket, &key("small"), world.keys(None), false).await.unwrap().0;
     assert_eq!(small.storage_class, "STANDARD");
 }
 

@@ -130,7 +130,7 @@ async fn memory_stays_flat_however_long_the_body() {
 async fn reads_come_in_units_too() {
     let world = World::new().await;
     world.put("a", &pattern(1_000_000), Encryption::SseS3).await;
-    let reader = world.store.get_object(&world.bucket, &key("a"), None).await.unwrap();
+    let reader = world.store.get_object(&world.bucket, &key("a"), world.keys(None)).await.unwrap();
     let (mut stream, _) = reader.read(100_000..1_000_000).await.unwrap();
     while let Some(piece) = stream.next().await.unwrap() {
         assert!(piece.len() <= CHUNK);
@@ -146,7 +146,7 @@ async fn a_body_that_breaks_off_changes_nothing() {
         let mut body = ChunkBody { chunks, fails: true, ..ChunkBody::default() };
         assert!(matches!(put_body(&world, &mut body).await, Err(StoreError::Body(_))));
         let mut body = ChunkBody { chunks, fails: true, ..ChunkBody::default() };
-        let put = UploadPart { upload_id, number: 1, customer_key: None, wanted: WantedDigests::default() };
+        let put = UploadPart { upload_id, number: 1, keys: world.keys(None), wanted: WantedDigests::default() };
         let part = world.store.upload_part(&world.bucket, &key("u"), put, &mut body).await;
         assert!(matches!(part, Err(StoreError::Body(_))));
         assert_eq!(world.get("a").await, b"old");
@@ -163,7 +163,7 @@ async fn a_body_beyond_the_limit_is_refused_before_it_is_touched() {
     let too_long = || Bytes::from(vec![0; usize::try_from(MAX_PUT_LEN).unwrap() + 1]);
     assert!(matches!(put_body(&world, &mut FullBody::new(too_long())).await, Err(StoreError::EntityTooLarge)));
     let upload_id = world.create_upload("u", Encryption::SseS3).await;
-    let put = UploadPart { upload_id, number: 1, customer_key: None, wanted: WantedDigests::default() };
+    let put = UploadPart { upload_id, number: 1, keys: world.keys(None), wanted: WantedDigests::default() };
     let mut body = FullBody::new(too_long());
     let part = world.store.upload_part(&world.bucket, &key("u"), put, &mut body).await;
     assert!(matches!(part, Err(StoreError::EntityTooLarge)));

@@ -175,7 +175,8 @@ impl Walk {
         let tags = self.rng.one_in(2).then(|| self.fields("tag "));
         let Some(source) = self.objects.get(from).cloned() else { return };
         let source_key = self.customer_key(source.lock);
-        let reader = self.world.store.get_object(&self.world.bucket, &key(from), source_key).await.unwrap();
+        let reader =
+            self.world.store.get_object(&self.world.bucket, &key(from), self.world.keys(source_key)).await.unwrap();
         let copy = CopyObject {
             encryption: self.encryption(lock),
             headers: headers.clone(),
@@ -188,7 +189,7 @@ impl Walk {
             origin: Origin::default(),
         };
         let (store, bucket) = (&self.world.store, &self.world.bucket);
-        let copied = store.copy_object(reader, source_key, from == to, bucket, &key(to), copy).await;
+        let copied = store.copy_object(reader, from == to, bucket, &key(to), copy).await;
         if !holds {
             let refused = copied.err().unwrap();
             assert!(matches!(refused, StoreError::PreconditionFailed(_) | StoreError::PreconditionNoSuchKey));
@@ -229,7 +230,8 @@ impl Walk {
     async fn check(&self, name: &str) {
         let object = &self.objects[name];
         let customer_key = self.customer_key(object.lock);
-        let reader = self.world.store.get_object(&self.world.bucket, &key(name), customer_key).await.unwrap();
+        let reader =
+            self.world.store.get_object(&self.world.bucket, &key(name), self.world.keys(customer_key)).await.unwrap();
         let info = reader.info().clone();
         assert_eq!(info.size, object.data.len() as u64);
         assert_eq!(info.etag, object.etag);
@@ -238,7 +240,7 @@ impl Walk {
         let parts = object.parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap());
         assert_eq!(info.part_count, parts);
         if let Some(parts) = &object.parts {
-            let shown = reader.part_infos().unwrap();
+            let shown = reader.part_infos().await.unwrap();
             let shown: Vec<_> = shown.into_iter().map(|part| (part.number, part.range)).collect();
             let mut start = 0;
             for ((number, len), shown) in parts.iter().zip(shown) {

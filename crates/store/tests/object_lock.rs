@@ -89,7 +89,7 @@ async fn retain(
 
 async fn read(world: &World, name: &str, version: VersionId) -> Vec<u8> {
     let target = ObjectVersion { key: &key(name), version: Some(version) };
-    let reader = world.store.get_object(&world.bucket, target, None).await.unwrap();
+    let reader = world.store.get_object(&world.bucket, target, world.keys(None)).await.unwrap();
     let size = reader.info().size;
     let (mut stream, _) = reader.read(0..size).await.unwrap();
     let mut out = Vec::new();

@@ -47,9 +47,10 @@ async fn customer_keys_are_asked_for_and_checked() {
     assert!(matches!(world.try_get("sealed", None).await, Err(StoreError::CustomerKeyMissing)));
     assert!(matches!(world.try_get("sealed", Some(&wrong)).await, Err(StoreError::CustomerKeyMismatch)));
     assert!(matches!(world.try_get("plain", Some(&right)).await, Err(StoreError::CustomerKeyNotApplicable)));
-    let head = world.store.head_object(&world.bucket, &key("sealed"), Some(&wrong), false).await;
+    let head = world.store.head_object(&world.bucket, &key("sealed"), world.keys(Some(&wrong)), false).await;
     assert!(matches!(head, Err(StoreError::CustomerKeyMismatch)));
-    let (info, sums) = world.store.head_object(&world.bucket, &key("sealed"), Some(&right), true).await.unwrap();
+    let (info, sums) =
+        world.store.head_object(&world.bucket, &key("sealed"), world.keys(Some(&right)), true).await.unwrap();
     assert_eq!(info.mode, EncryptionMode::SseC);
     assert_eq!(info.headers[1], ("x-amz-meta-owner".to_owned(), "zoë".to_owned()));
     assert!(sums.is_some());
@@ -99,7 +100,7 @@ async fn replaced_and_deleted_blobs_are_collected_after_the_grace_period() {
 async fn a_reader_keeps_its_blob_from_being_collected() {
     let world = World::new().await;
     world.put("a", &pattern(500_000), Encryption::SseS3).await;
-    let reader = world.store.get_object(&world.bucket, &key("a"), None).await.unwrap();
+    let reader = world.store.get_object(&world.bucket, &key("a"), world.keys(None)).await.unwrap();
     world.store.delete_object(&world.bucket, &key("a"), &DeleteObject::default()).await.unwrap();
     world.clock.advance_ms(3_600_000);
     assert_eq!(world.store.collect_garbage().await.unwrap().waiting, 1);

@@ -33,7 +33,7 @@ async fn parts_become_one_object() {
     assert_eq!(world.get("big").await, data);
     let range = PART as u64 - 3..PART as u64 + 3;
     assert_eq!(world.try_get_range("big", None, range).await.unwrap(), &data[PART - 3..PART + 3]);
-    let reader = world.store.get_object(&world.bucket, &key("big"), None).await.unwrap();
+    let reader = world.store.get_object(&world.bucket, &key("big"), world.keys(None)).await.unwrap();
     assert_eq!(reader.part_range(7), Some(2 * PART as u64..2 * PART as u64 + 700));
     assert_eq!(reader.part_range(3), None);
     drop(reader);
@@ -109,8 +109,8 @@ async fn an_empty_part_is_a_part() {
     let empty = world.part("p", upload_id, 2, b"", None).await.unwrap();
     world.complete("p", upload_id, &[(1, &full), (2, &empty)], None).await.unwrap();
     assert_eq!(world.get("p").await, pattern(PART));
-    let reader = world.store.get_object(&world.bucket, &key("p"), None).await.unwrap();
-    let parts: Vec<_> = reader.part_infos().unwrap().into_iter().map(|part| (part.number, part.range)).collect();
+    let reader = world.store.get_object(&world.bucket, &key("p"), world.keys(None)).await.unwrap();
+    let parts: Vec<_> = reader.part_infos().await.unwrap().into_iter().map(|part| (part.number, part.range)).collect();
     assert_eq!(parts, [(1, 0..PART as u64), (2, PART as u64..PART as u64)]);
     assert_eq!(reader.part_range(2), Some(PART as u64..PART as u64));
 }
@@ -126,7 +126,7 @@ async fn a_checksum_that_cannot_be_verified_is_not_ignored() {
         let complete = CompleteUpload {
             upload_id,
             parts: vec![part],
-            customer_key,
+            keys: world.keys(customer_key),
             expected_size: None,
             expected_checksum: Some((ChecksumAlgorithm::Crc64Nvme, value.to_vec())),
             conditions: WriteConditions::default(),
@@ -182,16 +182,17 @@ async fn copies_between_all_modes_open_with_their_own_key_only() {
             for target_key in [None, Some(&a), Some(&b)] {
                 let encryption = |key| if let Some(key) = key { Encryption::SseC(key) } else { Encryption::SseS3 };
                 world.put("from", &data, encryption(source_key)).await;
-                let source = world.store.get_object(&world.bucket, &key("from"), source_key).await.unwrap();
+                let source = world.store.get_object(&world.bucket, &key("from"), world.keys(source_key)).await.unwrap();
                 let target = copy(encryption(target_key));
                 let to = key("to");
-                world.store.copy_object(source, source_key, false, &world.bucket, &to, target).await.unwrap();
+                world.store.copy_object(source, false, &world.bucket, &to, target).await.unwrap();
                 // The source may go: the copy stands alone.
                 world.store.delete_object(&world.bucket, &key("from"), &DeleteObject::default()).await.unwrap();
                 world.clock.advance_ms(3_600_000);
                 world.store.collect_garbage().await.unwrap();
                 assert_eq!(world.try_get("to", target_key).await.unwrap(), data);
-                let (info, _) = world.store.head_object(&world.bucket, &to, target_key, false).await.unwrap();
+                let (info, _) =
+                    world.store.head_object(&world.bucket, &to, world.keys(target_key), false).await.unwrap();
                 assert_eq!(info.headers.len(), 2);
                 assert_eq!(info.etag == hex::encode(md5(&data)), target_key.is_none());
             }
@@ -210,9 +211,9 @@ async fn a_key_change_in_place_moves_no_data() {
     let data = pattern(200_000);
     let before = world.put("c", &data, Encryption::SseC(&old)).await;
     let blobs = world.blobs.list(None, 10).await.unwrap();
-    let source = world.store.get_object(&world.bucket, &key("c"), Some(&old)).await.unwrap();
+    let source = world.store.get_object(&world.bucket, &key("c"), world.keys(Some(&old))).await.unwrap();
     let target = copy(Encryption::SseC(&new));
-    let after = world.store.copy_object(source, Some(&old), true, &world.bucket, &key("c"), target).await.unwrap();
+    let after = world.store.copy_object(source, true, &world.bucket, &key("c"), target).await.unwrap();
     assert_ne!(after.info.etag, before.info.etag);
     assert_eq!(world.blobs.list(None, 10).await.unwrap(), blobs);
     assert!(matches!(world.try_get("c", Some(&old)).await, Err(StoreError::CustomerKeyMismatch)));
@@ -227,9 +228,9 @@ async fn a_copied_upload_becomes_a_plain_object() {
     let upload_id = world.create_upload("m", Encryption::SseS3).await;
     let etag = world.part("m", upload_id, 1, &pattern(5000), None).await.unwrap();
     world.complete("m", upload_id, &[(1, &etag)], None).await.unwrap();
-    let source = world.store.get_object(&world.bucket, &key("m"), None).await.unwrap();
+    let source = world.store.get_object(&world.bucket, &key("m"), world.keys(None)).await.unwrap();
     let target = copy(Encryption::SseS3);
-    let stored = world.store.copy_object(source, None, false, &world.bucket, &key("n"), target).await.unwrap();
+    let stored = world.store.copy_object(source, false, &world.bucket, &key("n"), target).await.unwrap();
     assert_eq!(stored.info.etag, hex::encode(md5(&pattern(5000))));
     assert_eq!(stored.info.part_count, None);
 }
@@ -245,8 +246,8 @@ async fn everything_opens_in_a_new_process() {
     store.resume_bucket_deletions().await.unwrap();
     let bucket = store.bucket(world.bucket.name()).await.unwrap();
     assert_eq!(store.collect_orphans().await.unwrap().blobs, 0);
-    let reader = store.get_object(&bucket, &key("c"), Some(&ssec)).await.unwrap();
+    let reader = store.get_object(&bucket, &key("c"), world.keys(Some(&ssec))).await.unwrap();
     let (mut stream, _) = reader.read(0..300).await.unwrap();
     assert_eq!(stream.take_if_whole().unwrap(), pattern(300));
-    assert!(store.get_object(&bucket, &key("s"), None).await.is_ok());
+    assert!(store.get_object(&bucket, &key("s"), world.keys(None)).await.is_ok());
 }

@@ -41,7 +41,7 @@ async fn set_versioning(world: &World, status: VersioningStatus) -> Bucket {
 
 async fn read(world: &World, name: &str, version: Option<VersionId>) -> Result<Vec<u8>, StoreError> {
     let name = key(name);
-    let reader = world.store.get_object(&world.bucket, ObjectVersion { key: &name, version }, None).await?;
+    let reader = world.store.get_object(&world.bucket, ObjectVersion { key: &name, version }, world.keys(None)).await?;
     let size = reader.info().size;
     let (mut stream, _) = reader.read(0..size).await?;
     let mut out = Vec::new();
@@ -249,9 +249,9 @@ async fn each_version_has_its_own_customer_key() {
     let name = key("a");
     let target = ObjectVersion { key: &name, version: Some(old) };
     for wrong in [None, Some(&new_key)] {
-        assert!(world.store.get_object(&world.bucket, target, wrong).await.is_err());
+        assert!(world.store.get_object(&world.bucket, target, world.keys(wrong)).await.is_err());
     }
-    let reader = world.store.get_object(&world.bucket, target, Some(&old_key)).await.unwrap();
+    let reader = world.store.get_object(&world.bucket, target, world.keys(Some(&old_key))).await.unwrap();
     assert_eq!(reader.info().size, 100_000);
 }
 

@@ -257,6 +257,8 @@ impl<'a> Case<'a> {
         Ok(match mode {
             None => named,
             Some(EncryptionMode::SseS3) => Some("AES256".to_owned()),
+            Some(EncryptionMode::SseKms) => Some("aws:kms".to_owned()),
+            Some(EncryptionMode::DsseKms) => Some("aws:kms:dsse".to_owned()),
             Some(EncryptionMode::SseC) => None,
         })
     }

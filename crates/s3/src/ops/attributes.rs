@@ -6,7 +6,7 @@ use http::header;
 use super::get::ascii;
 use super::listing::MOST_ENTRIES;
 use super::store_error::{KeyRole, Subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, keys, version};
 use crate::error::S3Error;
 use crate::request::S3Request;
 use crate::response::S3Response;
@@ -34,12 +34,12 @@ impl S3Operations {
             ..Subject::default()
         };
         let usable = customer_key.usable();
-        let found = self.store.get_object(&bucket, target, usable.as_deref()).await;
+        let found = self.store.get_object(&bucket, target, keys(usable.as_deref())).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
-        let sums = reader.sums().map_err(|error| subject.error(error))?;
+        let sums = reader.sums().await.map_err(|error| subject.error(error))?;
         let parts = match (info.part_count, wants("ObjectParts") && info.parts_show_checksums) {
-            (Some(_), true) => Some(reader.part_infos().map_err(|error| subject.error(error))?),
+            (Some(_), true) => Some(reader.part_infos().await.map_err(|error| subject.error(error))?),
             _ => None,
         };
         let mut response = S3Response::xml(xml::document("GetObjectAttributesResponse", |xml| {

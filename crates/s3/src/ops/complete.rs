@@ -9,7 +9,7 @@ use super::expiration::write_expiration;
 use super::get::write_encryption;
 use super::store_error::KeyRole;
 use super::uploads::{upload_id, upload_subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms, version, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, keys, version, write_conditions};
 use crate::checksum::{ChecksumType, CompleteChecksum};
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
@@ -52,7 +52,7 @@ impl S3Operations {
         let complete = CompleteUpload {
             upload_id,
             parts,
-            customer_key: usable.as_deref(),
+            keys: keys(usable.as_deref()),
             expected_size,
             expected_checksum: checksum.checksum.map(|(algorithm, value, _)| (algorithms::stored(algorithm), value)),
             conditions: write_conditions(condition),
@@ -60,13 +60,16 @@ impl S3Operations {
         };
         let completed = self.store.complete_upload(&bucket, &key, complete).await;
         let completed = completed.map_err(|error| subject.error(error))?;
+        // Under a KMS key, the checksum that S3 computes by itself shows only when the object is read.
+        let of_kms = matches!(completed.info.mode, EncryptionMode::SseKms | EncryptionMode::DsseKms);
+        let sums = completed.sums.as_ref().filter(|_| !of_kms || completed.info.parts_show_checksums);
         let location = request.location();
         let mut response = S3Response::xml(xml::document("CompleteMultipartUploadResult", |xml| {
             xml.text("Location", location)
                 .text("Bucket", request.bucket_name())
                 .text("Key", key.as_str())
                 .text("ETag", quoted(&completed.info.etag));
-            algorithms::xml_sums(completed.sums.as_ref(), completed.info.part_count, xml);
+            algorithms::xml_sums(sums, completed.info.part_count, xml);
         }));
         response.status = StatusCode::OK;
         write_encryption(completed.info.mode, customer_key.as_ref(), &mut response.headers);

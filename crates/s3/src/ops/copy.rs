@@ -7,7 +7,7 @@ use super::expiration::write_expiration;
 use super::get::{ascii, write_encryption};
 use super::put::{applied, customer_key};
 use super::store_error::{KeyRole, Subject};
-use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, version, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, keys, version, write_conditions};
 use crate::authorize::Target;
 use crate::checksum::parse_checksum_algorithm;
 use crate::conditional::{ReadConditions, WriteCondition};
@@ -80,7 +80,7 @@ impl S3Operations {
             origin: request.origin(ChangedBy::Copy),
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
-        let copied = self.store.copy_object(reader, usable.as_deref(), onto_itself, &bucket, &key, copy).await;
+        let copied = self.store.copy_object(reader, onto_itself, &bucket, &key, copy).await;
         let copied = match copied.map_err(|error| subject.error(error)) {
             Err(error) => return Err(self.authorizer.absent(request, &bucket, error).await),
             Ok(copied) => copied,
@@ -119,7 +119,7 @@ impl S3Operations {
             let key = ObjectKey::new(source.key.as_str()).map_err(|_| S3Error::no_such_key(&source.key))?;
             let found = self
                 .store
-                .get_object(bucket, ObjectVersion { key: &key, version }, customer_key.map(|key| &**key))
+                .get_object(bucket, ObjectVersion { key: &key, version }, keys(customer_key.map(|key| &**key)))
                 .await;
             found.map_err(|error| subject.error(error))
         };

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::expiration::write_expiration_of_read;
 use super::replication::replication_status;
 use super::store_error::{KeyRole, Subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, keys, version};
 use crate::auth::Principal;
 use crate::checksum::parse_checksum_mode;
 use crate::conditional::ReadConditions;
@@ -59,12 +59,12 @@ impl S3Operations {
         let target = version::target(request, &key)?;
         let subject = subject(request);
         let customer_key = read.customer_key.usable();
-        let found = self.store.get_object(&bucket, target, customer_key.as_deref()).await;
+        let found = self.store.get_object(&bucket, target, keys(customer_key.as_deref())).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
         read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
         let (range, partial) = wanted_range(&read, request, &reader)?;
-        let (part_sums, whole) = (part_sums(&read, &reader), range == (0..info.size));
+        let (part_sums, whole) = (part_sums(&read, &reader).await, range == (0..info.size));
         let part_sums = part_sums.map_err(|error| subject.error(error))?;
         let (mut stream, sums) = reader.read(range.clone()).await.map_err(|error| subject.error(error))?;
         let sums = if read.part_number.is_some() && info.part_count.is_some() { part_sums } else { sums };
@@ -87,7 +87,7 @@ impl S3Operations {
         let subject = subject(request);
         let customer_key = read.customer_key.usable();
         if read.part_number.is_none() {
-            let found = self.store.head_object(&bucket, target, customer_key.as_deref(), read.show_sums).await;
+            let found = self.store.head_object(&bucket, target, keys(customer_key.as_deref()), read.show_sums).await;
             let (info, sums) = found.map_err(|error| subject.error(error))?;
             read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
             let range = requested_range(&request.headers, info.size)?;
@@ -98,12 +98,12 @@ impl S3Operations {
             write_expiration_of_read(request, &bucket, &key, &info, &mut response.headers);
             return Ok(response);
         }
-        let found = self.store.get_object(&bucket, target, customer_key.as_deref()).await;
+        let found = self.store.get_object(&bucket, target, keys(customer_key.as_deref())).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
         read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
         let (range, _) = wanted_range(&read, request, &reader)?;
-        let sums = part_sums(&read, &reader).map_err(|error| subject.error(error))?;
+        let sums = part_sums(&read, &reader).await.map_err(|error| subject.error(error))?;
         let mut response = head_answer(&bucket, &read, &info, sums.as_ref(), Some(range));
         self.write_lock(request, &bucket, &info.lock, &mut response.headers).await?;
         self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
@@ -148,11 +148,11 @@ fn wanted_range(read: &Read, request: &S3Request, reader: &ObjectReader<'_>) -> 
 }
 
 /// The checksums of the part that is asked for: shown only if the upload named an algorithm.
-fn part_sums(read: &Read, reader: &ObjectReader<'_>) -> Result<Option<ObjectSums>, coffer_store::StoreError> {
+async fn part_sums(read: &Read, reader: &ObjectReader<'_>) -> Result<Option<ObjectSums>, coffer_store::StoreError> {
     let Some(number) = read.part_number.filter(|_| read.show_sums && reader.info().parts_show_checksums) else {
         return Ok(None);
     };
-    let part = reader.part_infos()?.into_iter().find(|part| part.number == number);
+    let part = reader.part_infos().await?.into_iter().find(|part| part.number == number);
     Ok(part.map(|part| (coffer_store::SumsType::FullObject, part.checksums)))
 }
 
@@ -242,6 +242,8 @@ pub(super) fn write_encryption(mode: EncryptionMode, customer_key: Option<&Custo
     let applied = match mode {
         EncryptionMode::SseS3 => AppliedEncryption::SseS3,
         EncryptionMode::SseC => AppliedEncryption::CustomerKey { md5: customer_key.map(CustomerKey::md5) },
+        EncryptionMode::SseKms => AppliedEncryption::Kms,
+        EncryptionMode::DsseKms => AppliedEncryption::KmsInTwoLayers,
     };
     sse::write_applied(&applied, headers);
 }

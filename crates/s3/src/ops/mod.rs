@@ -55,7 +55,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use coffer_configuration::WebsiteConfiguration;
 use coffer_crypto::{Key32, ct_eq};
-use coffer_store::{Bucket, ETagMatch, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectOwnership, Store, WriteConditions};
+use coffer_store::{
+    Bucket, ETagMatch, InvalidObjectKey, Keys, MAX_OBJECT_KEY_LEN, ObjectOwnership, Store, WriteConditions,
+};
 
 use http::HeaderMap;
 
@@ -411,6 +413,11 @@ impl CustomerKeyOption for Option<&CustomerKey> {
     fn usable(&self) -> Option<UsableKey<'_>> {
         self.map(usable)
     }
+}
+
+/// What opens an object or upload: the key that the client sent.
+fn keys(customer: Option<&Key32>) -> Keys<'_> {
+    Keys { customer, ..Keys::NONE }
 }
 
 fn usable(customer_key: &CustomerKey) -> UsableKey<'_> {

@@ -1,6 +1,8 @@
 //! UpdateObjectEncryption: another key for an object, of a KMS. There is no KMS, so it ends in a refusal, and S3's own
 //! refusals come first.
 
+use coffer_store::EncryptionMode;
+
 use super::{S3Operations, version};
 use crate::error::S3Error;
 use crate::request::S3Request;
@@ -20,7 +22,7 @@ impl S3Operations {
         let kms_key = parse_object_encryption(&document)?;
         let subject = version::subject(request);
         let info = self.store.object_info(&bucket, target).await.map_err(|error| subject.error(error))?;
-        if info.mode == coffer_store::EncryptionMode::SseC {
+        if matches!(info.mode, EncryptionMode::SseC | EncryptionMode::DsseKms) {
             return Err(S3Error::encryption_update_of_customer_key());
         }
         if !info.lock.permits_removal(request.now_ms, false) {

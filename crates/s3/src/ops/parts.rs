@@ -8,7 +8,7 @@ use super::get::{ascii, part_number, write_encryption};
 use super::put::check_len;
 use super::store_error::KeyRole;
 use super::uploads::{upload_id, upload_subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms, version};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, keys, version};
 use crate::checksum::RequestedChecksums;
 use crate::conditional::ReadConditions;
 use crate::error::S3Error;
@@ -44,7 +44,7 @@ impl S3Operations {
         let put = UploadPart {
             upload_id: upload.upload_id,
             number,
-            customer_key: usable.as_deref(),
+            keys: keys(usable.as_deref()),
             wanted: wanted(&requested),
         };
         let shown = put.wanted.algorithm;
@@ -89,7 +89,7 @@ impl S3Operations {
         let put = UploadPart {
             upload_id: upload.upload_id,
             number,
-            customer_key: usable.as_deref(),
+            keys: keys(usable.as_deref()),
             wanted: WantedDigests::default(),
         };
         let stored = self.store.upload_part(&bucket, &key, put, &mut ReadBody::new(stream)).await;

@@ -9,7 +9,7 @@ use super::listing::{ListQuery, MOST_ENTRIES};
 use super::owner::Owners;
 use super::put::{StoredHeaders, applied, customer_key};
 use super::store_error::{KeyRole, Subject};
-use super::{CustomerKeyOption as _, S3Operations, algorithms};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, keys};
 use crate::checksum::{ChecksumType, parse_upload_checksum};
 use crate::error::S3Error;
 use crate::etag::quoted;
@@ -78,7 +78,7 @@ impl S3Operations {
         // One more than the page holds tells whether there is more.
         let limit = max.min(MOST_ENTRIES) + 1;
         let usable = customer_key.usable();
-        let listed = self.store.list_parts(&bucket, &key, upload_id, usable.as_deref(), after, limit).await;
+        let listed = self.store.list_parts(&bucket, &key, upload_id, keys(usable.as_deref()), after, limit).await;
         let (upload, mut parts) = listed.map_err(|error| subject.error(error))?;
         let truncated = max > 0 && parts.len() > max;
         parts.truncate(max);

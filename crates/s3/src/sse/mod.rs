@@ -130,6 +130,10 @@ pub fn for_read(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
 pub enum AppliedEncryption<'a> {
     /// SSE-S3.
     SseS3,
+    /// SSE-KMS.
+    Kms,
+    /// DSSE-KMS.
+    KmsInTwoLayers,
     /// SSE-C. Complete without the key answers without the MD5.
     CustomerKey {
         /// Base64 of the key's MD5.
@@ -143,6 +147,12 @@ pub fn write_applied(applied: &AppliedEncryption<'_>, headers: &mut HeaderMap) {
     match applied {
         AppliedEncryption::SseS3 => {
             headers.insert(HeaderName::from_static(METHOD), aes256);
+        }
+        AppliedEncryption::Kms => {
+            headers.insert(HeaderName::from_static(METHOD), HeaderValue::from_static("aws:kms"));
+        }
+        AppliedEncryption::KmsInTwoLayers => {
+            headers.insert(HeaderName::from_static(METHOD), HeaderValue::from_static("aws:kms:dsse"));
         }
         AppliedEncryption::CustomerKey { md5 } => {
             headers.insert(HeaderName::from_static(OBJECT[0]), aes256);

@@ -1,5 +1,6 @@
 //! The search for versions that were there before a rule: `ExistingObjectReplication`.
 
+use super::is_selected;
 use super::*;
 use crate::list_versions::{ListVersions, VersionEntry};
 
@@ -128,7 +129,7 @@ impl Store {
                 if let Some(replication) = &record.replication {
                     return Ok(replication.replicas.iter().all(|replica| replica.version_id.is_none()));
                 }
-                if key_is_done {
+                if key_is_done || !is_selected(record.seal.mode()?) {
                     return Ok(true);
                 }
                 let replicas: Vec<_> = configuration

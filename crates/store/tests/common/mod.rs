@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "the module is private to each test file")]
 
 pub mod hooks;
+pub mod kms;
 pub mod lifecycle;
 pub mod rng;
 
@@ -19,7 +20,7 @@ use coffer_keyring::{LocalKeyring, RootKeys};
 use coffer_meta::{Direction, Engine, KeyRange, MemoryEngine};
 use coffer_store::{
     Bootstrap, Bucket, BucketName, Clock, CompleteUpload, CompletedPart, CopyObject, CreateUpload, DeleteObject,
-    Encryption, FullBody, InstanceId, ObjectKey, Origin, PutObject, Settings, Store, StoreError, StoredObject,
+    Encryption, FullBody, InstanceId, Keys, ObjectKey, Origin, PutObject, Settings, Store, StoreError, StoredObject,
     UploadPart, WantedDigests, WriteConditions,
 };
 
@@ -50,6 +51,7 @@ pub struct World {
     pub blobs: Arc<dyn BlobStore>,
     pub clock: Arc<ManualClock>,
     pub bucket: Bucket,
+    pub kms: Arc<kms::FakeKms>,
     metadata_key: Arc<Key32>,
 }
 
@@ -76,7 +78,12 @@ impl World {
         let name = BucketName::for_creation("bucket").unwrap();
         store.create_bucket(&name, &coffer_store::NewBucket::default()).await.unwrap();
         let bucket = store.bucket(&name).await.unwrap();
-        Self { store, engine, blobs, clock, bucket, metadata_key }
+        Self { store, engine, blobs, clock, bucket, kms: Arc::default(), metadata_key }
+    }
+
+    /// What opens everything that the KMS of this world, and this customer key, can open.
+    pub fn keys<'a>(&'a self, customer: Option<&'a Key32>) -> Keys<'a> {
+        Keys { customer, data_keys: &*self.kms }
     }
 
     /// The same world seen through another handle of a bucket.
@@ -162,7 +169,7 @@ impl World {
         to: &str,
         encryption: Encryption<'_>,
     ) -> Result<StoredObject, StoreError> {
-        let source = self.store.get_object(&self.bucket, &key(from), source_key).await?;
+        let source = self.store.get_object(&self.bucket, &key(from), self.keys(source_key)).await?;
         let copy = CopyObject {
             encryption,
             headers: None,
@@ -174,7 +181,7 @@ impl World {
             lock: ObjectLock::default(),
             origin: Origin::default(),
         };
-        self.store.copy_object(source, source_key, from == to, &self.bucket, &key(to), copy).await
+        self.store.copy_object(source, from == to, &self.bucket, &key(to), copy).await
     }
 
     pub async fn try_put(&self, name: &str, data: &[u8], put: PutObject<'_>) -> Result<StoredObject, StoreError> {
@@ -195,7 +202,7 @@ impl World {
         customer_key: Option<&Key32>,
         range: std::ops::Range<u64>,
     ) -> Result<Vec<u8>, StoreError> {
-        let reader = self.store.get_object(&self.bucket, &key(name), customer_key).await?;
+        let reader = self.store.get_object(&self.bucket, &key(name), self.keys(customer_key)).await?;
         let end = range.end.min(reader.info().size);
         let (mut stream, _) = reader.read(range.start..end).await?;
         let mut out = Vec::new();
@@ -231,7 +238,7 @@ impl World {
         data: &[u8],
         customer_key: Option<&Key32>,
     ) -> Result<String, StoreError> {
-        let put = UploadPart { upload_id, number, customer_key, wanted: WantedDigests::default() };
+        let put = UploadPart { upload_id, number, keys: self.keys(customer_key), wanted: WantedDigests::default() };
         let mut body = FullBody::new(Bytes::copy_from_slice(data));
         Ok(self.store.upload_part(&self.bucket, &key(name), put, &mut body).await?.etag)
     }
@@ -254,7 +261,7 @@ impl World {
         let complete = CompleteUpload {
             upload_id,
             parts,
-            customer_key,
+            keys: self.keys(customer_key),
             expected_size: None,
             expected_checksum: None,
             conditions: WriteConditions::default(),
