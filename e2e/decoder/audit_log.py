@@ -1,0 +1,104 @@
+"""The audit log of keys as docs/spec/audit.md describes it: verified without a secret, read with the metadata key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cryptography.exceptions
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from seal1 import Refused, kdf, open_record, u64
+
+FIXED_SALT = b"seal/1 fixed salt"
+
+
+class NotIntact(Refused):
+    """The log is not what was written."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How far a log goes."""
+
+    number: int
+    hash: bytes
+
+
+@dataclass
+class Log:
+    """A log whose chain and signatures hold."""
+
+    entries: list[tuple[int, bytes]]
+    end: Checkpoint
+    signed: Checkpoint
+
+
+def public_key(metadata_key: bytes) -> bytes:
+    """What checkpoints are verified with."""
+    seed = kdf(metadata_key, FIXED_SALT, "audit", b"signing", 32)
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def verify(folder: Path, store_id: bytes, key: bytes, kept: list[Checkpoint] = ()) -> Log:
+    """Verifies the log in a folder, which must have the checkpoints that were kept elsewhere."""
+    end = Checkpoint(0, hashlib.sha256(b"coffer audit start 1" + store_id).digest())
+    log = Log([], end, end)
+    reached = {end}
+    files = sorted(folder.glob("*.log"))
+    for path in files:
+        lines = path.read_bytes().split(b"\n")
+        if lines.pop() and path != files[-1]:
+            raise NotIntact(f"{path.name}: a cut line")
+        for at, line in enumerate(lines):
+            kind, number, middle, last = fields(line)
+            if (kind == b"h") != (at == 0):
+                raise NotIntact(f"{path.name}: a head in the wrong place")
+            if kind == b"h":
+                if (number, middle, last) != (log.end.number + 1, log.end.hash.hex().encode(), store_id.hex().encode()):
+                    raise NotIntact(f"{path.name}: it does not follow from what comes before it")
+            elif kind == b"e":
+                sealed = decoded(middle)
+                chained = hashlib.sha256(b"coffer audit 1" + log.end.hash + u64(number) + sealed).digest()
+                if number != log.end.number + 1 or last != chained.hex().encode():
+                    raise NotIntact(f"entry {number} does not follow from the one before it")
+                log.end = Checkpoint(number, chained)
+                log.entries.append((number, sealed))
+            elif kind == b"c":
+                if (number, middle) != (log.end.number, log.end.hash.hex().encode()):
+                    raise NotIntact(f"the checkpoint at {number} is not of this chain")
+                message = b"coffer audit checkpoint 1\0" + store_id + u64(number) + log.end.hash
+                try:
+                    Ed25519PublicKey.from_public_bytes(key).verify(decoded(last), message)
+                except cryptography.exceptions.InvalidSignature:
+                    raise NotIntact(f"the checkpoint at {number} is not signed") from None
+                log.signed = log.end
+            else:
+                raise NotIntact(f"{path.name}: a line of no known form")
+            reached.add(log.end)
+    if missing := set(kept) - reached:
+        raise NotIntact(f"the log does not have {missing}")
+    return log
+
+
+def open_entries(log: Log, metadata_key: bytes) -> list[bytes]:
+    """The values of the entries, still encoded."""
+    key = kdf(metadata_key, FIXED_SALT, "audit", b"record", 32)
+    return [open_record(key, b"audit", u64(number), sealed) for number, sealed in log.entries]
+
+
+def fields(line: bytes) -> tuple[bytes, int, bytes, bytes]:
+    parts = line.split(b" ")
+    if len(parts) != 4 or not parts[1].isdigit() or str(int(parts[1])).encode() != parts[1]:
+        raise NotIntact("a line of no known form")
+    return parts[0], int(parts[1]), parts[2], parts[3]
+
+
+def decoded(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise NotIntact("a field that is not base64") from None
