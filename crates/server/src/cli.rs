@@ -5,12 +5,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PathBufValueParser;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches as _, Subcommand as _};
 
+use crate::administration::Administer;
 use crate::config::{Given, Kind, SETTINGS, Setting};
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Serve until told to stop.
     Serve,
@@ -22,6 +23,8 @@ pub(crate) enum Action {
     ResetCredentials,
     /// Print every row of the store, still sealed.
     Dump,
+    /// Do what an operator asks for.
+    Administer(Administer),
     /// Print the version.
     Version,
 }
@@ -36,6 +39,9 @@ pub(crate) fn parse(
 ) -> Result<(Action, Given), clap::Error> {
     let matches = command().try_get_matches_from(arguments)?;
     let (action, matches) = match matches.subcommand() {
+        Some((name, inner)) if Administer::has_subcommand(name) => {
+            (Action::Administer(Administer::from_arg_matches(&matches)?), innermost(inner))
+        }
         None => (Action::Serve, &matches),
         Some(("serve", matches)) => (Action::Serve, matches),
         Some(("config", matches)) => (Action::ShowConfig, innermost(matches)),
@@ -69,7 +75,7 @@ fn command() -> Command {
         .value_parser(PathBufValueParser::new())
         .global(true)
         .help("A TOML file of settings");
-    Command::new("coffer")
+    let command = Command::new("coffer")
         .about("An S3-compatible object store that keeps nothing readable at rest")
         .after_help(
             "Every setting can also stand in the file (listen_tls = \"off\") or in the environment \
@@ -95,7 +101,8 @@ fn command() -> Command {
                 ),
         )
         .subcommand(Command::new("dump").about("Print every row of the store as JSON lines, still sealed"))
-        .subcommand(Command::new("version").about("Print the version"))
+        .subcommand(Command::new("version").about("Print the version"));
+    Administer::augment_subcommands(command)
 }
 
 fn flag(setting: &Setting) -> Arg {

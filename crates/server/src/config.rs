@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) data: PathBuf,
     /// The file that holds the root key; its keyring and the server's own certificate lie beside it.
     pub(crate) key_file: PathBuf,
+    /// The socket that commands of operators come through; with `None` it is in the data directory.
+    pub(crate) control_socket: Option<PathBuf>,
     /// Where HTTP is served.
     pub(crate) listen: Option<SocketAddr>,
     /// Where HTTPS is served.
@@ -104,6 +106,7 @@ impl Settings {
         Self {
             data: PathBuf::from("./coffer-data"),
             key_file: PathBuf::new(),
+            control_socket: None,
             listen: local(9000),
             listen_tls: local(9443),
             listen_admin: local(9001),

@@ -2,11 +2,13 @@
 
 mod access_log;
 mod admin;
+mod administration;
 mod audit;
 mod certificate;
 mod cli;
 mod config;
 mod connection;
+mod control;
 mod credentials;
 mod data;
 mod documents;
@@ -70,6 +72,7 @@ fn perform(action: Action, config: Config) -> Result<()> {
         }
         Action::ShowCredentials => runtime()?.block_on(show_credentials(config)),
         Action::ResetCredentials => runtime()?.block_on(reset_credentials(config)),
+        Action::Administer(asked) => runtime()?.block_on(asked.run(&config.settings)),
         Action::Dump => runtime()?.block_on(dump(config)),
     }
 }

@@ -19,6 +19,7 @@ use crate::admin::Admin;
 use crate::audit;
 use crate::certificate::own_names;
 use crate::config::{Config, Settings};
+use crate::control::{Administration, ControlSocket, socket_path};
 use crate::credentials::{self, Root};
 use crate::data::{Data, LockedDirectory};
 use crate::hygiene;
@@ -64,6 +65,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
         (None, None) => None,
     };
     audit::note_start(&data);
+    let control = ControlSocket::bind(&socket_path(&settings))?;
     let root = credentials::establish(&data.store, root_credentials).await?;
     let metrics = Arc::new(Metrics::default());
     let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
@@ -73,7 +75,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
     let replicator =
         Replicator::new(data.store.clone(), targets, Arc::new(SystemClock), Arc::clone(&metrics.replication));
-    let served = Served { handler, tls, metrics: Arc::clone(&metrics), replicator, event_targets };
+    let served = Served { handler, tls, metrics: Arc::clone(&metrics), replicator, event_targets, control };
     run(&settings, listeners, served, &data, signals).await;
     logs.finish().await;
     audit::finish(&data, &metrics).await.context("the audit log of keys could not be closed cleanly")?;
@@ -133,11 +135,12 @@ struct Served {
     metrics: Arc<Metrics>,
     replicator: Replicator,
     event_targets: Arc<EventTargets>,
+    control: ControlSocket,
 }
 
 /// Serves until the shutdown is complete.
 async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &Arc<Data>, signals: Signals) {
-    let Served { handler, tls, metrics, replicator, event_targets } = served;
+    let Served { handler, tls, metrics, replicator, event_targets, control } = served;
     let Logs { access: access_log, buckets: bucket_logs } = handler.logs().clone();
     let iam = handler.iam().clone();
     let shared = |connections: u64| Shared {
@@ -158,6 +161,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
         let admin = Arc::new(Admin { engine, metrics: Arc::clone(&metrics) });
         tasks.spawn(listener.serve(None, admin, shared(ADMIN_CONNECTIONS), shutdown.clone()));
     }
+    tasks.spawn(control.serve(Administration::new(Arc::clone(data)), shutdown.clone()));
     if tls.is_some() || access_log.is_some() {
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }

@@ -48,6 +48,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "The root key's file, outside the data directory [default: coffer/root.key in the user's config directory]",
         kind: Kind::Path(|s| &mut s.key_file),
     },
+    Setting {
+        name: "control_socket",
+        about: "The Unix socket that `coffer key` and its siblings speak to the server by [default: control.sock in the data directory]",
+        kind: Kind::OptionalPath(|s| &mut s.control_socket),
+    },
     Setting { name: "listen", about: "Where to serve HTTP, or off", kind: Kind::Address(|s| &mut s.listen) },
     Setting { name: "listen_tls", about: "Where to serve HTTPS, or off", kind: Kind::Address(|s| &mut s.listen_tls) },
     Setting {

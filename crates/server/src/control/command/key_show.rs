@@ -1,0 +1,89 @@
+//! `coffer key show`: the root key as people may know it.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result};
+use coffer_keyring::{GenerationState, RootGeneration};
+use coffer_store::{Clock as _, SystemClock};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::control::{Report, Session};
+
+/// Describes the root key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+pub(crate) struct KeyShow {}
+
+impl KeyShow {
+    pub(super) async fn perform(self, session: &Session) -> Result<Report> {
+        let root = &session.administration.data.root;
+        let description = root.describe();
+        let generations = root.generations().await.context("the generations of the root key cannot be listed")?;
+        let root_id = hex::encode(description.root_id);
+        let store_id = hex::encode(session.administration.data.store.id());
+        let mut text = format!(
+            "store        {store_id}\nprovider     {}\nroot key     {root_id}\nfingerprint  {}  (generation {})\n\n",
+            description.provider, description.fingerprint, description.generation
+        );
+        let now = SystemClock.now_ms() / 1000;
+        writeln!(text, "generation  state         made").expect("a String takes any text");
+        for each in &generations {
+            let made = each.created.map_or_else(|| "-".to_owned(), |created| made(created, now));
+            writeln!(text, "{:<10}  {:<12}  {made}", each.generation, state(each)).expect("a String takes any text");
+        }
+        let generations: Vec<_> = generations
+            .iter()
+            .map(|each| json!({"generation": each.generation, "state": state(each), "created": each.created}))
+            .collect();
+        let data = json!({
+            "store_id": store_id,
+            "provider": description.provider,
+            "root_id": root_id,
+            "generation": description.generation,
+            "fingerprint": description.fingerprint,
+            "generations": generations,
+        });
+        Ok(Report { text, data })
+    }
+}
+
+fn state(generation: &RootGeneration) -> &'static str {
+    match generation.state {
+        GenerationState::Active => "active",
+        GenerationState::DecryptOnly => "decrypt-only",
+        GenerationState::Destroyed => "destroyed",
+    }
+}
+
+/// A time and how long ago it was; both in seconds since 1970.
+fn made(created: u64, now: u64) -> String {
+    let time = i64::try_from(created).ok().and_then(|created| OffsetDateTime::from_unix_timestamp(created).ok());
+    let Some(time) = time.and_then(|time| time.format(&Rfc3339).ok()) else { return "-".to_owned() };
+    let days = now.saturating_sub(created) / (24 * 60 * 60);
+    match days {
+        0 => format!("{time}  (today)"),
+        1 => format!("{time}  (1 day ago)"),
+        _ => format!("{time}  ({days} days ago)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_in_whole_days() {
+        let day = 24 * 60 * 60;
+        assert_eq!(made(0, day - 1), "1970-01-01T00:00:00Z  (today)");
+        assert_eq!(made(0, day), "1970-01-01T00:00:00Z  (1 day ago)");
+        assert_eq!(made(0, 10 * day), "1970-01-01T00:00:00Z  (10 days ago)");
+        assert_eq!(made(10 * day, 0), "1970-01-11T00:00:00Z  (today)");
+    }
+
+    #[test]
+    fn a_time_that_is_none_is_not_shown() {
+        assert_eq!(made(u64::MAX, 0), "-");
+    }
+}

@@ -1,0 +1,38 @@
+//! The commands, one a file: what each is told, and what it does with a store.
+//!
+//! To add one: a type with its arguments and a `perform`, a variant here, and one in `crate::administration`.
+
+mod key_show;
+mod rotate_root;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use key_show::KeyShow;
+pub(crate) use rotate_root::RotateRoot;
+
+use super::protocol::Report;
+use super::session::Session;
+
+/// What the process that has the store can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Command {
+    /// Describe the root key.
+    KeyShow(KeyShow),
+    /// Make a new generation of the root key.
+    RotateRoot(RotateRoot),
+}
+
+impl Command {
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// A sentence for a person.
+    pub(super) async fn perform(self, session: &Session) -> Result<Report> {
+        match self {
+            Self::KeyShow(command) => command.perform(session).await,
+            Self::RotateRoot(command) => command.perform(session).await,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What an operator does that AWS has no word for: `coffer key`, `coffer inspect` and their siblings.
+//!
+//! A command is a value. The process that has the store carries it out: the running server, which is asked over a Unix
+//! socket in the data directory, or the command line itself where no server runs. Whoever may connect to the socket
+//! owns the data directory, or is root.
+
+mod client;
+pub(crate) mod command;
+mod path;
+mod protocol;
+mod session;
+mod socket;
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow};
+use rustix::process::getuid;
+
+pub(crate) use command::Command;
+pub(crate) use path::socket_path;
+pub(crate) use protocol::Report;
+pub(crate) use session::{Administration, Progress, Session};
+pub(crate) use socket::ControlSocket;
+
+use crate::config::Settings;
+use crate::data::LockedDirectory;
+use crate::lock::LockError;
+
+/// Has a command carried out, by the server if one runs, and prints what became of it: text for people, or its data as
+/// JSON.
+///
+/// # Errors
+/// A sentence for a person.
+pub(crate) async fn administer(settings: &Settings, command: Command, json: bool) -> Result<()> {
+    let report = carry_out(settings, command).await?;
+    let text = if json { format!("{}\n", serde_json::to_string_pretty(&report.data)?) } else { report.text };
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).context("nothing can be printed")
+}
+
+/// Has a command carried out, and shows on stderr how far it is.
+///
+/// # Errors
+/// A sentence for a person.
+pub(crate) async fn carry_out(settings: &Settings, command: Command) -> Result<Report> {
+    let directory = match LockedDirectory::existing(settings) {
+        Ok(directory) => directory,
+        Err(error) if matches!(error.downcast_ref(), Some(LockError::InUse { .. })) => {
+            return client::send(&socket_path(settings), &command, show).await.map_err(|why| {
+                // A server that is just starting or ending has the directory and no socket.
+                if why.is::<client::NoServer>() { anyhow!("{why}, and {error}") } else { why }
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let data = Arc::new(directory.open().await?);
+    let administration = Administration::new(Arc::clone(&data));
+    let session = Session::new(
+        administration,
+        operator(getuid().as_raw()),
+        Progress::new(|line| {
+            show(line);
+            true
+        }),
+    );
+    let report = command.perform(&session).await;
+    let audit = Arc::clone(&data.audit);
+    tokio::task::spawn_blocking(move || audit.close()).await.context("the audit log of keys could not be closed")?;
+    data.engine.close().context("the metadata could not be closed cleanly; what was done is safe")?;
+    report
+}
+
+/// How an operator is called in the audit log.
+fn operator(uid: u32) -> String {
+    format!("operator uid {uid}")
+}
+
+fn show(line: &str) {
+    // Progress that nobody can see is no reason to stop.
+    let _ = writeln!(io::stderr(), "{line}");
+}
