@@ -24,8 +24,8 @@ SALT0 = b"seal/1 fixed salt"
 FLAG_LAYOUT = 1
 ALGORITHMS = range(1, 11)
 
-MODE_SSE_S3, MODE_SSE_KMS, MODE_SSE_C, MODE_BUCKET_KEY, MODE_METADATA_KEY = 1, 2, 3, 0x10, 0x11
-MODES = (MODE_SSE_S3, MODE_SSE_KMS, MODE_SSE_C, MODE_BUCKET_KEY, MODE_METADATA_KEY)
+MODE_SSE_S3, MODE_SSE_KMS, MODE_SSE_C, MODE_BUCKET_KEY, MODE_METADATA_KEY, MODE_KMS_KEY = 1, 2, 3, 0x10, 0x11, 0x12
+MODES = (MODE_SSE_S3, MODE_SSE_KMS, MODE_SSE_C, MODE_BUCKET_KEY, MODE_METADATA_KEY, MODE_KMS_KEY)
 
 
 class Refused(Exception):
@@ -155,6 +155,35 @@ def unwrap(kek: bytes, envelope: bytes, scope: Scope) -> bytes:
     if not hmac.compare_digest(t[32:], fields.commitment):
         raise WrongKey("envelope")
     return open_sealed(t[:32], b"", fields.sealed, "envelope")
+
+
+# Ciphertexts of KMS keys
+
+
+@dataclass
+class KmsCiphertext:
+    """What a KMS key encrypted, in fields."""
+
+    key_id: bytes
+    generation: int
+    salt: bytes
+    commitment: bytes
+    sealed: bytes
+
+    @classmethod
+    def read(cls, ciphertext: bytes) -> KmsCiphertext:
+        sealed_len = len(ciphertext) - 85
+        if not OVERHEAD <= sealed_len <= OVERHEAD + 4096 or ciphertext[0] != 1:
+            raise Malformed("ciphertext")
+        fields = Reader(ciphertext[1:], "ciphertext")
+        return cls(fields.take(16), fields.number(4), fields.take(32), fields.take(32), fields.take(sealed_len))
+
+    def decrypt(self, material: bytes, context: dict[str, str]) -> bytes:
+        bound = hashlib.sha256(b"\x01" + self.key_id + u32(self.generation) + lp(canonical_context(context))).digest()
+        t = kdf(material, self.salt, "kms", bound, 64)
+        if not hmac.compare_digest(t[32:], self.commitment):
+            raise WrongKey("ciphertext")
+        return open_sealed(t[:32], b"", self.sealed, "ciphertext")
 
 
 # Part

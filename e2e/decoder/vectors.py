@@ -113,6 +113,13 @@ def verify_envelope(vector: dict) -> None:
     equal(key.hex(), vector.get("key"), "key")
 
 
+def verify_kms_ciphertext(vector: dict) -> None:
+    ciphertext = seal1.KmsCiphertext.read(unhex(vector["ciphertext"]))
+    plaintext = ciphertext.decrypt(unhex(vector["material"]), vector["context"])
+    equal(plaintext.hex(), vector.get("plaintext"), "plaintext")
+    equal((ciphertext.key_id.hex(), ciphertext.generation), (vector["key_id"], vector["generation"]), "key")
+
+
 def verify_record(vector: dict) -> None:
     record = unhex(vector["record"])
     row = (vector["table"].encode(), unhex(vector["row_key"]))
@@ -186,6 +193,7 @@ def verify_lengths(vector: dict) -> None:
 KINDS = {
     "object": verify_object,
     "envelope": verify_envelope,
+    "kms": verify_kms_ciphertext,
     "record": verify_record,
     "keyring": verify_keyring,
     "derivations.json": verify_derivations,

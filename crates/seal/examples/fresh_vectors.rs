@@ -8,6 +8,7 @@
 #[path = "../tests/stored/mod.rs"]
 mod stored;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use std::path::{Path, PathBuf};
 use coffer_crypto::{Key32, sha256};
 use coffer_seal::{
     ChecksumAlgorithm, Checksums, Envelope, KekRef, KeyState, KeyringEntry, Mode, RecordKey, SEGMENT_LEN, Scope,
-    opaque_etag, seal_keyring_with_key_file, seal_keyring_with_passphrase, unwrap, wrap,
+    canonical_context, opaque_etag, seal_for_kms, seal_keyring_with_key_file, seal_keyring_with_passphrase, unwrap,
+    wrap,
 };
 use serde_json::{Value, json};
 use stored::{Kek, StoredObject};
@@ -26,6 +28,7 @@ fn main() {
     write_envelope(&folder.join("envelope"));
     write_records(&folder.join("record"));
     write_keyrings(&folder.join("keyring"));
+    write_kms_ciphertexts(&folder.join("kms"));
 }
 
 fn write(folder: &Path, name: &str, vector: &Value) {
@@ -49,6 +52,25 @@ fn write_objects(folder: &Path) {
     let parts: Vec<_> = (1..).map(|number| number * 3).zip(parts.iter().map(Vec::as_slice)).collect();
     write(folder, "multipart", &object(&keks[1..], &parts));
     write(folder, "multipart_two_layers", &object(&keks, &parts));
+}
+
+fn write_kms_ciphertexts(folder: &Path) {
+    let pairs = BTreeMap::from([("ä".to_owned(), String::new()), ("a".to_owned(), "€".to_owned())]);
+    for (name, len, pairs) in [("data_key", 32, pairs), ("no_context", 4096, BTreeMap::new())] {
+        let (material, plaintext) = (Key32::generate(), pattern(len));
+        let ciphertext = seal_for_kms(&material, [9; 16], 3, &canonical_context(&pairs), &plaintext);
+        let vector = json!({
+            "comment": "freshly sealed",
+            "expect": "opened",
+            "material": hexed(&material),
+            "context": pairs,
+            "key_id": hex::encode([9; 16]),
+            "generation": 3,
+            "ciphertext": hex::encode(ciphertext),
+            "plaintext": hex::encode(plaintext),
+        });
+        write(folder, name, &vector);
+    }
 }
 
 fn pattern(len: usize) -> Vec<u8> {

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use coffer_crypto::{Key32, sha256};
 use coffer_seal::{
-    Checksums, Envelope, KeyState, KeyringEntry, OpenError, PartKeys, PartOpener, RecordKey, Scope, opaque_etag,
-    open_keyring_with_key_file, open_keyring_with_passphrase, opened_len, record_generation, sealed_len, segment_count,
-    unwrap,
+    Checksums, Envelope, KeyState, KeyringEntry, KmsCiphertext, OpenError, PartKeys, PartOpener, RecordKey, Scope,
+    canonical_context, opaque_etag, open_keyring_with_key_file, open_keyring_with_passphrase, opened_len,
+    record_generation, sealed_len, segment_count, unwrap,
 };
 use serde_json::Value;
 use stored::{StoredObject, StoredPart};
@@ -154,6 +154,27 @@ fn check_opened(object: &StoredObject, keks: &[&Key32], data: &[u8], expected: &
     for (part, etag) in object.parts.iter().zip(list(expected, "opaque_etags")) {
         assert_eq!(opaque_etag(&part.boxes[0]).to_vec(), unhex(etag), "{name}");
     }
+}
+
+#[test]
+fn ciphertexts_of_kms_keys_open_or_fail_as_they_must() {
+    for_each_vector("kms", 24, |vector, name| {
+        let pairs = vector["context"].as_object().unwrap().iter();
+        let context =
+            canonical_context(&pairs.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect());
+        let sealed = bytes(vector, "ciphertext");
+        let ciphertext = KmsCiphertext::parse(&sealed);
+        let opened = ciphertext.and_then(|ciphertext| {
+            let plaintext = ciphertext.open(&key(&vector["material"]), &context)?;
+            assert_eq!(ciphertext.key_id, array(vector, "key_id"), "{name}");
+            assert_eq!(u64::from(ciphertext.generation), number(vector, "generation"), "{name}");
+            Ok(plaintext)
+        });
+        assert_eq!(outcome(&opened), text(vector, "expect"), "{name}");
+        if let Ok(plaintext) = opened {
+            assert_eq!(plaintext[..], bytes(vector, "plaintext"), "{name}");
+        }
+    });
 }
 
 #[test]

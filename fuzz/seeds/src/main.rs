@@ -15,6 +15,7 @@ fn main() -> std::io::Result<()> {
     }
     for (folder, field, target) in [
         ("envelope", "envelope", "seal_envelope"),
+        ("kms", "ciphertext", "seal_kms_ciphertext"),
         ("record", "record", "seal_record"),
         ("keyring", "keyring", "seal_keyring"),
     ] {
