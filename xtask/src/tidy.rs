@@ -32,6 +32,7 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("coffer-sigv4", &["coffer-crypto"]),
     ("coffer-keyring", &["coffer-crypto", "coffer-seal"]),
     ("coffer-audit", &["coffer-crypto", "coffer-keyring", "coffer-seal"]),
+    ("coffer-key-providers", &["coffer-crypto", "coffer-keyring", "coffer-seal", "coffer-sigv4"]),
     ("coffer-meta", &["coffer-crypto", "coffer-seal"]),
     ("coffer-blob", &["coffer-crypto"]),
     (
@@ -59,6 +60,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "coffer-configuration",
             "coffer-crypto",
             "coffer-iam",
+            "coffer-key-providers",
             "coffer-keyring",
             "coffer-kms",
             "coffer-meta",

@@ -96,6 +96,7 @@ fn code(error: &KeyError) -> &'static str {
         KeyError::WrongKey => "WrongKey",
         KeyError::Damaged(_) => "Damaged",
         KeyError::Unavailable(_) => "Unavailable",
+        KeyError::Denied(_) => "Denied",
         KeyError::UnknownGeneration(_) => "UnknownGeneration",
         KeyError::Unsupported(_) => "Unsupported",
         KeyError::InUse(_) => "InUse",

@@ -6,14 +6,12 @@ use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use async_trait::async_trait;
 use coffer_crypto::{Key32, hkdf_sha512, random_array};
 use coffer_seal::{
-    Envelope, KekRef, KeyState, KeyringEntry, Mode, OpenError, Scope, WrappedKeyScope, open_keyring_with_key_file,
-    seal_keyring_with_key_file, unwrap, wrap,
+    Envelope, KekRef, KeyState, KeyringEntry, OpenError, open_keyring_with_key_file, seal_keyring_with_key_file,
+    unwrap, wrap,
 };
 
 use crate::key_file::{KeyFileError, KeyFiles};
-use crate::root_keys::{
-    GenerationState, KeyError, Purpose, RootDescription, RootGeneration, RootId, RootKeys, WrapContext,
-};
+use crate::root_keys::{GenerationState, KeyError, RootDescription, RootGeneration, RootId, RootKeys, WrapContext};
 
 /// The root keys of a keyring file, which a key file opens.
 ///
@@ -208,24 +206,6 @@ impl RootKeys for LocalKeyring {
             Ok(())
         })
         .map(drop)
-    }
-}
-
-impl WrapContext {
-    fn mode(&self) -> Mode {
-        match self.purpose {
-            Purpose::BucketKey { .. } => Mode::BucketKey,
-            Purpose::MetadataKey => Mode::MetadataKey,
-            Purpose::KmsKey => Mode::KmsKey,
-        }
-    }
-
-    fn scope(&self) -> WrappedKeyScope {
-        let bucket_id = match self.purpose {
-            Purpose::BucketKey { bucket_id } => bucket_id,
-            Purpose::MetadataKey | Purpose::KmsKey => [0; 16],
-        };
-        Scope::of_wrapped_key(bucket_id, self.key_id, self.generation)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
+use crate::Purpose;
 
 const BUCKET: WrapContext =
     WrapContext { purpose: Purpose::BucketKey { bucket_id: [1; 16] }, key_id: [2; 16], generation: 1 };

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use coffer_crypto::Key32;
+use coffer_seal::{Mode, Scope, WrappedKeyScope};
 use thiserror::Error;
 
 /// Root keys, which wrap other keys and never leave their provider.
@@ -85,6 +86,28 @@ pub struct WrapContext {
     pub generation: u32,
 }
 
+impl WrapContext {
+    /// The mode of an envelope that holds the key.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        match self.purpose {
+            Purpose::BucketKey { .. } => Mode::BucketKey,
+            Purpose::MetadataKey => Mode::MetadataKey,
+            Purpose::KmsKey => Mode::KmsKey,
+        }
+    }
+
+    /// What an envelope that holds the key is bound to.
+    #[must_use]
+    pub fn scope(&self) -> WrappedKeyScope {
+        let bucket_id = match self.purpose {
+            Purpose::BucketKey { bucket_id } => bucket_id,
+            Purpose::MetadataKey | Purpose::KmsKey => [0; 16],
+        };
+        Scope::of_wrapped_key(bucket_id, self.key_id, self.generation)
+    }
+}
+
 /// What a wrapped key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -124,6 +147,10 @@ pub enum KeyError {
     /// The provider cannot be asked at the moment: try again.
     #[error("the key provider is not available: {0}")]
     Unavailable(String),
+    /// The provider does not let us: its key is disabled or gone, or the credentials are refused. Somebody has to
+    /// change that; to try again changes nothing.
+    #[error("the key provider refuses: {0}")]
+    Denied(String),
     /// The provider does not have, or no longer has, the generation of the root key that wrapped the key.
     #[error("generation {0} of the root key is not available")]
     UnknownGeneration(u32),

@@ -78,7 +78,7 @@ pub(crate) fn from_provider(error: &KeyError) -> KmsError {
         KeyError::Unavailable(_) => {
             KmsError::new("DependencyTimeoutException", "The provider of the key is not available. Try again.")
         }
-        KeyError::UnknownGeneration(_) | KeyError::WrongKey => KmsError::new(
+        KeyError::Denied(_) | KeyError::UnknownGeneration(_) | KeyError::WrongKey => KmsError::new(
             "KeyUnavailableException",
             "The request was rejected because the key that protects the specified KMS key is not available.",
         ),
