@@ -43,6 +43,10 @@ pub(crate) fn malformed_policy(message: String) -> KmsError {
     KmsError::new("MalformedPolicyDocumentException", message)
 }
 
+pub(crate) fn unsupported(message: impl Into<std::borrow::Cow<'static, str>>) -> KmsError {
+    KmsError::new("UnsupportedOperationException", message)
+}
+
 pub(crate) fn limit_exceeded(message: String) -> KmsError {
     KmsError::new("LimitExceededException", message)
 }
@@ -53,6 +57,10 @@ pub(crate) fn from_iam(error: &ApiError) -> KmsError {
         return KmsError::new("DependencyTimeoutException", "The store is not available. Try again.");
     }
     KmsError::new("KMSInternalException", "An internal error occurred.")
+}
+
+pub(crate) fn key_store_not_found(id: &str) -> KmsError {
+    KmsError::new("CustomKeyStoreNotFoundException", format!("There is no custom key store {id}."))
 }
 
 /// Somebody else changed the same thing at the same time.

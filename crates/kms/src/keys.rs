@@ -10,6 +10,7 @@ use crate::error::{access_denied, contention, disabled, from_store, not_found, p
 use crate::names::{KeyId, KeyName, key_id_text, new_key_id};
 use crate::policy::{default_policy, s3_policy};
 use crate::records::{AliasRecord, KeyRecord, KeyStateRecord, MarkRecord, alias_row, key_row, listing_row};
+use crate::rotation::DEFAULT_PERIOD_DAYS;
 use crate::settings::Kms;
 
 /// The alias of the key that protects objects whose writer names no other.
@@ -44,9 +45,19 @@ impl Kms {
         new: NewKey,
         alias: Option<&str>,
     ) -> Result<KeyRecord, KmsError> {
+        let key = self.new_key(account, new).await?;
+        self.add_key(&key, alias).await?;
+        Ok(key)
+    }
+
+    /// A key that nobody can find yet.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked.
+    pub(crate) async fn new_key(&self, account: &str, new: NewKey) -> Result<KeyRecord, KmsError> {
         let (id, now_ms) = (new_key_id(), self.now_ms());
         let material = self.new_material(id, 1, new.key_store.as_deref(), false).await?;
-        let key = KeyRecord {
+        Ok(KeyRecord {
             id,
             account: account.to_owned(),
             created_ms: now_ms,
@@ -59,11 +70,23 @@ impl Kms {
             multi_region: new.multi_region,
             tags: new.tags,
             key_store: new.key_store,
-            rotation: None,
-        };
-        let store = &self.0.store;
+            rotation: new.aws_managed.then(|| self.rotation_every(DEFAULT_PERIOD_DAYS)),
+        })
+    }
+
+    /// Adds a new key; with `alias`, only if the alias is free.
+    ///
+    /// # Errors
+    /// When the store cannot be asked; `DependencyTimeoutException` when the alias was taken meanwhile.
+    pub(crate) async fn add_key(&self, key: &KeyRecord, alias: Option<&str>) -> Result<(), KmsError> {
+        let (id, now_ms, account, store) = (key.id, key.created_ms, &key.account, &self.0.store);
+        let (taken, unused) = store.row::<KeyRecord>(RowTable::Kms, &key_row(&id)).await.map_err(|e| from_store(&e))?;
+        if taken.is_some() {
+            return Err(contention());
+        }
         let mut changes = RowChanges::new();
-        changes.put(store, RowTable::Kms, &key_row(&id), &key);
+        // An id is never used again, not even that of a deleted key.
+        changes.check(RowTable::Kms, &key_row(&id), unused).put(store, RowTable::Kms, &key_row(&id), key);
         changes.put(store, RowTable::Kms, &listing_row(account, &id), &MarkRecord { made_ms: now_ms });
         if let Some(name) = alias {
             let row = alias_row(account, name);
@@ -75,20 +98,21 @@ impl Kms {
             changes.check(RowTable::Kms, &row, version).put(store, RowTable::Kms, &row, &alias);
         }
         match store.commit_rows(changes).await {
-            Ok(true) => Ok(key),
+            Ok(true) => Ok(()),
             Ok(false) => Err(contention()),
             Err(error) => Err(from_store(&error)),
         }
     }
 
-    /// The key with this id, if there is one.
+    /// The key with this id, if there is one; a deleted one is not there.
     ///
     /// # Errors
     /// When the store fails.
     pub(crate) async fn key(&self, id: &KeyId) -> Result<Option<(KeyRecord, RowVersion)>, KmsError> {
         let found = self.0.store.row::<KeyRecord>(RowTable::Kms, &key_row(id)).await;
         let (key, version) = found.map_err(|error| from_store(&error))?;
-        Ok(key.map(|key| (key, version)))
+        let is_there = |key: &KeyRecord| !matches!(key.state, KeyStateRecord::Deleted(_));
+        Ok(key.filter(is_there).map(|key| (key, version)))
     }
 
     /// The key that a request names by id, ARN or alias.
@@ -115,7 +139,8 @@ impl Kms {
                 let missing = || not_found(format!("Alias arn:aws:kms:{region}:{account}:{name} is not found."));
                 match found.map_err(|error| from_store(&error))? {
                     (Some(alias), _) => self.key(&alias.key_id).await?.ok_or_else(missing),
-                    (None, _) if name == S3_ALIAS && !account.is_empty() => self.s3_key(account).await,
+                    // Nobody makes keys in the account of somebody else.
+                    (None, _) if name == S3_ALIAS && by.account() == Some(account) => self.s3_key(account).await,
                     (None, _) => Err(missing()),
                 }
             }
@@ -168,15 +193,23 @@ impl Kms {
         action: &'static str,
         name: &str,
     ) -> Result<(KeyRecord, RowVersion), KmsError> {
-        if let KeyName::Alias { .. } = KeyName::parse(name, &self.0.settings.region)? {
-            return Err(not_found(format!("Invalid keyId '{name}'")));
-        }
-        let (key, version) = self.find(by, name).await?;
+        let (key, version) = self.find_by_id(by, name).await?;
         if by.account().is_some_and(|account| account != key.account) {
             let arn = self.arn(&key);
             return Err(access_denied(format!("{action} is for keys of one's own account, which {arn} is not.")));
         }
         Ok((key, version))
+    }
+
+    /// The key that a request names by id or ARN, for actions that take no alias.
+    ///
+    /// # Errors
+    /// `NotFoundException`.
+    pub(crate) async fn find_by_id(&self, by: &Authority<'_>, name: &str) -> Result<(KeyRecord, RowVersion), KmsError> {
+        if let KeyName::Alias { .. } = KeyName::parse(name, &self.0.settings.region)? {
+            return Err(not_found(format!("Invalid keyId '{name}'")));
+        }
+        self.find(by, name).await
     }
 
     /// The ARN of a key.
@@ -211,7 +244,8 @@ impl Kms {
         match key.state {
             KeyStateRecord::Enabled => Ok(()),
             KeyStateRecord::Disabled => Err(disabled(&self.arn(key))),
-            KeyStateRecord::PendingDeletion(_) => Err(pending_deletion(&self.arn(key))),
+            // Nothing finds a deleted key; whoever has read it before it was deleted cannot use it either.
+            KeyStateRecord::PendingDeletion(_) | KeyStateRecord::Deleted(_) => Err(pending_deletion(&self.arn(key))),
         }
     }
 }

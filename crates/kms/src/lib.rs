@@ -5,20 +5,26 @@
 //! ([`ApiService`](coffer_iam::ApiService)) and by S3, for the data keys of SSE-KMS; every request is held against the
 //! key's policy, its grants and the caller's own policies, whether the material is at hand or not.
 
+mod aliases;
 mod api;
 mod authority;
 mod authorize;
+mod change;
 mod cryptography;
 mod data_keys;
+mod deletion;
 mod error;
 mod keys;
 mod material;
 mod names;
 mod policy;
 mod records;
+mod rotation;
 mod settings;
+mod upkeep;
 
 pub use authority::Authority;
 pub use cryptography::{Decrypted, Encrypted, ReEncrypted, Under};
 pub use data_keys::DataKey;
 pub use settings::{Kms, KmsSettings};
+pub use upkeep::KeyCounts;

@@ -40,6 +40,11 @@ impl Materials {
         }
         kept.insert(of, Kept { material, until_ms: now_ms.saturating_add(KEPT_MS) });
     }
+
+    /// Forgets every generation of a key that is destroyed.
+    pub(crate) fn forget(&self, id: &KeyId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| of != id);
+    }
 }
 
 impl Kms {

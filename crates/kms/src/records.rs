@@ -62,6 +62,9 @@ pub(crate) enum KeyStateRecord {
     /// It is disabled, and destroyed at this time.
     #[n(2)]
     PendingDeletion(#[n(0)] u64),
+    /// It was destroyed at this time: it has no material any more, and the row only keeps its id from being used again.
+    #[n(3)]
+    Deleted(#[n(0)] u64),
 }
 
 /// A generation of the material of a key.
@@ -123,6 +126,29 @@ pub(crate) fn key_row(id: &KeyId) -> Vec<u8> {
 /// The row that lists a key among those of an account.
 pub(crate) fn listing_row(account: &str, id: &KeyId) -> Vec<u8> {
     [b"l", account.as_bytes(), id].concat()
+}
+
+/// Every row that lists a key of any account.
+pub(crate) const LISTING_ROWS: &[u8] = b"l";
+
+/// Every row that lists a key of an account.
+pub(crate) fn listing_rows(account: &str) -> Vec<u8> {
+    [LISTING_ROWS, account.as_bytes()].concat()
+}
+
+/// The id in the row that lists a key.
+pub(crate) fn listed_key(row: &[u8]) -> Option<KeyId> {
+    row.last_chunk().copied()
+}
+
+/// Every grant of a key.
+pub(crate) fn grant_rows(id: &KeyId) -> Vec<u8> {
+    [b"g", &id[..]].concat()
+}
+
+/// Every alias of an account.
+pub(crate) fn alias_rows(account: &str) -> Vec<u8> {
+    [b"a", account.as_bytes()].concat()
 }
 
 /// The row of an alias.

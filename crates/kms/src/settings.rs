@@ -16,6 +16,8 @@ pub struct KmsSettings {
     /// The providers of custom key stores, by the ID of the store. Their keys' material is wrapped by them instead of
     /// by the root key.
     pub key_stores: BTreeMap<String, Arc<dyn RootKeys>>,
+    /// The length of the days until a key is deleted and between its rotations, in milliseconds; tests shorten it.
+    pub day_ms: u64,
 }
 
 /// The keys, and the API to manage them. Cheap to clone, and every clone is the same.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coffer_iam::Iam;
+use coffer_kms::Kms;
 use coffer_replication::Replicator;
 use coffer_s3::log::BucketLogs;
 use coffer_store::{Collected, LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep, Store, StoreError};
@@ -18,6 +19,8 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// The longest pause between two looks whether a run of lifecycle rules is due.
 const LIFECYCLE_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause between two looks whether KMS keys are due.
+const KEYS_PAUSE: Duration = Duration::from_secs(600);
 /// The pause between two writings of when access keys were last used.
 const USES_PAUSE: Duration = Duration::from_secs(60);
 
@@ -119,6 +122,24 @@ pub(crate) async fn follow_lifecycle_rules(
     }
     if let Err(error) = job.release().await {
         tracing::error!(error = &error as &dyn Error, "the lifecycle job could not be released");
+    }
+}
+
+/// Rotates and destroys KMS keys whose time has come, again and again until the shutdown begins.
+///
+/// It may be interrupted anywhere, and run in several processes at once.
+pub(crate) async fn keep_up_keys(kms: Kms, day: Duration, mut shutdown: Shutdown) {
+    let pause = (day / 4).clamp(MIN_PAUSE / 4, KEYS_PAUSE);
+    let forever = async {
+        loop {
+            // The cause of a failure is in the log.
+            let _ = kms.upkeep().await;
+            tokio::time::sleep(pause).await;
+        }
+    };
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = forever => {}
     }
 }
 

@@ -152,6 +152,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Number(|s| &mut s.lifecycle_day_seconds),
     },
     Setting {
+        name: "kms_day_seconds",
+        about: "For tests only: the length of the days until KMS keys are deleted and between their rotations, in seconds",
+        kind: Kind::Number(|s| &mut s.kms_day_seconds),
+    },
+    Setting {
         name: "notification_max_age_seconds",
         about: "How long an event waits for a target that does not take it before it is dropped, in seconds",
         kind: Kind::Number(|s| &mut s.notification_max_age_seconds),

@@ -1,0 +1,94 @@
+//! The end of a key whose waiting period is over.
+
+use coffer_keyring::KmsError;
+use coffer_store::{RowChanges, RowTable, RowVersion};
+use minicbor::decode::{Decode, Decoder, Error};
+
+use crate::error::from_store;
+use crate::records::{KeyRecord, KeyStateRecord, alias_row, grant_rows, key_row, listing_row};
+use crate::settings::Kms;
+
+/// The rows that are looked at or removed at a time.
+const BATCH: usize = 500;
+
+/// A row, whatever it holds.
+struct AnyRecord;
+
+impl<'b, C> Decode<'b, C> for AnyRecord {
+    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, Error> {
+        decoder.skip()?;
+        Ok(Self)
+    }
+}
+
+impl Kms {
+    /// Destroys a key whose waiting period is over: one commit takes its material and its aliases. Its row stays, without
+    /// anything to decrypt with, so that the id is never used again. Returns `None` if the period is not over, or if
+    /// somebody else was faster.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub(crate) async fn delete_if_due(
+        &self,
+        key: &KeyRecord,
+        version: RowVersion,
+    ) -> Option<Result<KeyRecord, KmsError>> {
+        match key.state {
+            KeyStateRecord::PendingDeletion(at_ms) if at_ms <= self.now_ms() => {}
+            _ => return None,
+        }
+        let deleted = KeyRecord {
+            state: KeyStateRecord::Deleted(self.now_ms()),
+            description: String::new(),
+            policy: String::new(),
+            policy_principals: Default::default(),
+            materials: Vec::new(),
+            tags: Default::default(),
+            rotation: None,
+            ..key.clone()
+        };
+        match self.commit_deletion(&deleted, version).await {
+            Ok(true) => Some(Ok(deleted)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    async fn commit_deletion(&self, deleted: &KeyRecord, version: RowVersion) -> Result<bool, KmsError> {
+        let (store, row) = (&self.0.store, key_row(&deleted.id));
+        let mut changes = RowChanges::new();
+        changes.check(RowTable::Kms, &row, version).put(store, RowTable::Kms, &row, deleted);
+        // Nobody gives an alias to a key that waits for its deletion, so there are no others.
+        for alias in self.aliases_of(deleted).await? {
+            changes.delete(RowTable::Kms, &alias_row(&deleted.account, &alias));
+        }
+        if !store.commit_rows(changes).await.map_err(|error| from_store(&error))? {
+            return Ok(false);
+        }
+        self.0.materials.forget(&deleted.id);
+        Ok(true)
+    }
+
+    /// Removes what a deleted key leaves behind: its grants, then its place in lists. It may be interrupted anywhere.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub(crate) async fn clear_away(&self, deleted: &KeyRecord) -> Result<(), KmsError> {
+        let store = &self.0.store;
+        loop {
+            let grants = store.rows::<AnyRecord>(RowTable::Kms, &grant_rows(&deleted.id), None, BATCH).await;
+            let grants = grants.map_err(|error| from_store(&error))?;
+            let mut changes = RowChanges::new();
+            grants.iter().for_each(|(row, AnyRecord)| {
+                changes.delete(RowTable::Kms, row);
+            });
+            if grants.len() < BATCH {
+                changes.delete(RowTable::Kms, &listing_row(&deleted.account, &deleted.id));
+            }
+            store.commit_rows(changes).await.map_err(|error| from_store(&error))?;
+            if grants.len() < BATCH {
+                return Ok(());
+            }
+        }
+    }
+}
