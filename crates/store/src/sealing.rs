@@ -280,3 +280,7 @@ pub(crate) fn scope<'a>(bucket: &Bucket, key: &'a ObjectKey, instance: InstanceI
 fn context_of(kms: Option<&KmsSealRecord>) -> Vec<u8> {
     kms.map_or_else(Vec::new, |kms| canonical_context(&kms.context))
 }
+
+#[cfg(test)]
+#[path = "sealing_tests.rs"]
+mod tests;

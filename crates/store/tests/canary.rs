@@ -52,10 +52,19 @@ fn holds(stored: &[Bytes], needle: &[u8]) -> bool {
 async fn nothing_that_clients_send_is_readable() {
     let world = World::new().await;
     let lock = customer_key(0x5a);
+    let [one, two] = [(); 2].map(|()| world.kms.draw(&canary("key arn"), &canary("context")));
     let mut secrets: Vec<Vec<u8>> = vec![CANARY.as_bytes().to_vec(), lock.expose().to_vec()];
+    for kms in [&one, &two] {
+        secrets.extend([kms.data_key.expose().to_vec(), kms.sealed.ciphertext.clone()]);
+    }
     for (name, len) in [("inline", 300), ("blob", 5000), ("large", 300_000)] {
-        for encryption in [Encryption::SseS3, Encryption::SseC(&lock)] {
-            let mode = if matches!(encryption, Encryption::SseS3) { "plain" } else { "locked" };
+        let modes = [
+            ("plain", Encryption::SseS3),
+            ("locked", Encryption::SseC(&lock)),
+            ("kms", Encryption::SseKms(&one)),
+            ("dsse", Encryption::DsseKms(&two)),
+        ];
+        for (mode, encryption) in modes {
             let name = canary(&format!("{name} {mode}"));
             let data = body(&name, len);
             let mut source = FullBody::new(data.clone());
@@ -111,8 +120,11 @@ async fn nothing_that_clients_send_is_readable() {
 async fn equal_objects_share_no_run_of_stored_bytes() {
     let world = World::new().await;
     let lock = customer_key(1);
+    let kms = world.kms.draw("arn", "a context");
     for name in ["a", "b"] {
         world.put(name, &[0; 140_000], Encryption::SseS3).await;
+        world.put(&format!("{name} kms"), &[0; 140_000], Encryption::SseKms(&kms)).await;
+        world.put(&format!("{name} dsse"), &[0; 140_000], Encryption::DsseKms(&kms)).await;
         world.put(&format!("{name} locked"), &[0; 140_000], Encryption::SseC(&lock)).await;
         world.put(&format!("{name} inline"), &[0; 900], Encryption::SseS3).await;
     }

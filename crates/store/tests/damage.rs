@@ -18,18 +18,22 @@ use coffer_store::{
     StoreError,
 };
 use coffer_testkit::EngineCall;
+use common::kms::KEY_1;
 use common::{World, customer_key, key, pattern, plain_put};
 
 const PART: usize = 5 << 20;
 
 /// Names of objects, their lengths, and whether they are under the customer key.
-const OBJECTS: [(&str, usize, bool); 6] = [
+const OBJECTS: [(&str, usize, bool); 9] = [
     ("inline", 500, false),
     ("blob", 5000, false),
     ("large", 200_000, false),
     ("locked", 6000, true),
     ("locked inline", 300, true),
     ("shared", 5000, false),
+    ("kms", 70_000, false),
+    ("dsse", 70_000, false),
+    ("dsse inline", 300, false),
 ];
 
 fn lock() -> Key32 {
@@ -41,7 +45,13 @@ async fn furnished() -> (World, InstanceId, InstanceId) {
     let (world, engine) = World::hooked().await;
     for (name, len, locked) in OBJECTS {
         let lock = lock();
-        let encryption = if locked { Encryption::SseC(&lock) } else { Encryption::SseS3 };
+        let kms = world.kms.draw(KEY_1, name);
+        let encryption = match name {
+            "kms" => Encryption::SseKms(&kms),
+            "dsse" | "dsse inline" => Encryption::DsseKms(&kms),
+            _ if locked => Encryption::SseC(&lock),
+            _ => Encryption::SseS3,
+        };
         if name == "shared" {
             world.copy(("blob", None), name, encryption).await.unwrap();
         } else {

@@ -13,9 +13,11 @@ use std::sync::Arc;
 use coffer_blob::{BlobError, MemoryBlobs};
 use coffer_meta::{CommitError, EngineError, MemoryEngine};
 use coffer_store::{
-    BucketEncryptionChange, DeleteObject, Encryption, InstanceId, ListUploads, StoreError, UploadEntry,
+    BucketEncryptionChange, DeleteObject, Encryption, EncryptionMode, InstanceId, ListUploads, Origin, StoreError,
+    UploadEntry,
 };
 use coffer_testkit::{FailingBlobs, FailingEngine, Fault, When};
+use common::kms::KEY_1;
 use common::{World, customer_key, key, pattern};
 
 const PART: usize = 5 << 20;
@@ -82,6 +84,33 @@ const SCENARIOS: &[Scenario] = &[
             Box::pin(async {
                 let (old, new) = (customer_key(1), customer_key(2));
                 world.copy(("a", Some(&old)), "a", Encryption::SseC(&new)).await.map(drop)
+            })
+        },
+    },
+    Scenario {
+        name: "put an object in two layers over a large one",
+        prepare: |world| Box::pin(async { put(world, "a", 5000).await.unwrap() }),
+        act: |world| {
+            Box::pin(async {
+                let kms = world.kms.draw(KEY_1, "a");
+                let put = common::plain_put(Encryption::DsseKms(&kms));
+                world.try_put("a", &pattern(200_000), put).await.map(drop)
+            })
+        },
+    },
+    Scenario {
+        name: "change the KMS key of an object that shares its blob",
+        prepare: |world| {
+            Box::pin(async {
+                put(world, "a", 5000).await.unwrap();
+                world.copy(("a", None), "b", Encryption::SseS3).await.unwrap();
+            })
+        },
+        act: |world| {
+            Box::pin(async {
+                let kms = world.kms.draw(KEY_1, "a");
+                let (target, keys, origin) = (key("a"), world.keys(None), Origin::default());
+                world.store.update_object_encryption(&world.bucket, &target, keys, &kms, &origin).await.map(drop)
             })
         },
     },
@@ -196,6 +225,7 @@ struct Seen {
     bucket: Option<bool>,
     /// Which key opens it, a length, and whether the content is what it must be.
     objects: BTreeMap<&'static str, (Option<u8>, usize, bool)>,
+    modes: BTreeMap<&'static str, EncryptionMode>,
     parts: Vec<(u32, u64)>,
 }
 
@@ -205,8 +235,11 @@ async fn see(world: &World) -> Seen {
         Err(StoreError::NoSuchBucket) => None,
         Err(error) => panic!("{error}"),
     };
-    let mut objects = BTreeMap::new();
+    let (mut objects, mut modes) = (BTreeMap::new(), BTreeMap::new());
     for name in ["a", "b", "c"] {
+        if let Ok(info) = world.store.object_info(&world.bucket, &key(name)).await {
+            modes.insert(name, info.mode);
+        }
         for lock in [None, Some(1), Some(2)] {
             match world.try_get(name, lock.map(customer_key).as_ref()).await {
                 Ok(data) => drop(objects.insert(name, (lock, data.len(), is_whole(&data)))),
@@ -222,7 +255,7 @@ async fn see(world: &World) -> Seen {
         }
         Err(_) => Vec::new(),
     };
-    Seen { bucket, objects, parts }
+    Seen { bucket, objects, modes, parts }
 }
 
 /// Objects are a pattern, or large parts of it one after the other.

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use coffer_crypto::{Key32, md5};
 use coffer_store::{
-    CopyObject, DeleteObject, ETagMatch, Encryption, FullBody, InstanceId, ListEntry, ListObjects, MIN_PART_LEN,
-    Origin, PutObject, StoreError, WriteConditions,
+    CopyObject, DeleteObject, ETagMatch, Encryption, EncryptionMode, FullBody, InstanceId, KmsEncryption, ListEntry,
+    ListObjects, MIN_PART_LEN, Origin, PutObject, StoreError, WriteConditions,
 };
+use common::kms::{KEY_1, KEY_2, Mood};
 use common::rng::Rng;
 use common::{World, customer_key, key};
 
@@ -22,12 +23,20 @@ const NAMES: [&str; 6] = ["a", "a/b", "a/c", "b", "ключ", "z\u{0}"];
 
 type Fields = Vec<(String, String)>;
 
+/// What an object is sealed under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lock {
+    OfStore,
+    Customer(u8),
+    Kms(&'static str),
+    Dsse(&'static str),
+}
+
 /// What the store must know of an object.
 #[derive(Clone)]
 struct Object {
     data: Vec<u8>,
-    /// Which customer key, if any.
-    lock: Option<u8>,
+    lock: Lock,
     etag: String,
     headers: Fields,
     tags: Fields,
@@ -37,7 +46,7 @@ struct Object {
 
 struct Upload {
     name: &'static str,
-    lock: Option<u8>,
+    lock: Lock,
     parts: BTreeMap<u32, (Vec<u8>, String)>,
 }
 
@@ -45,6 +54,8 @@ struct Walk {
     rng: Rng,
     world: World,
     locks: BTreeMap<u8, Key32>,
+    /// A data key under each KMS key, as they are with S3 Bucket Keys.
+    data_keys: BTreeMap<&'static str, KmsEncryption>,
     objects: BTreeMap<&'static str, Object>,
     uploads: BTreeMap<InstanceId, Upload>,
     /// 5 MiB of which every large part is a variant.
@@ -56,23 +67,39 @@ impl Walk {
         let mut rng = Rng::new(seed);
         let large = rng.bytes(usize::try_from(MIN_PART_LEN).unwrap());
         let locks = [1, 2].map(|byte| (byte, customer_key(byte))).into();
-        Self { rng, world: World::new().await, locks, objects: BTreeMap::new(), uploads: BTreeMap::new(), large }
+        let world = World::new().await;
+        let data_keys = [KEY_1, KEY_2].map(|key_arn| (key_arn, world.kms.draw(key_arn, "bucket"))).into();
+        Self { rng, world, locks, data_keys, objects: BTreeMap::new(), uploads: BTreeMap::new(), large }
     }
 
     fn name(&mut self) -> &'static str {
         self.rng.pick::<&str>(&NAMES)
     }
 
-    fn lock(&mut self) -> Option<u8> {
-        *self.rng.pick(&[None, None, Some(1), Some(2)])
+    fn lock(&mut self) -> Lock {
+        let customer = [Lock::Customer(1), Lock::Customer(2)];
+        let kms = [Lock::Kms(KEY_1), Lock::Kms(KEY_2), Lock::Dsse(KEY_1), Lock::Dsse(KEY_2)];
+        match self.rng.below(3) {
+            0 => Lock::OfStore,
+            1 => *self.rng.pick(&customer),
+            _ => *self.rng.pick(&kms),
+        }
     }
 
-    fn encryption(&self, lock: Option<u8>) -> Encryption<'_> {
-        lock.map_or(Encryption::SseS3, |lock| Encryption::SseC(&self.locks[&lock]))
+    fn encryption(&self, lock: Lock) -> Encryption<'_> {
+        match lock {
+            Lock::OfStore => Encryption::SseS3,
+            Lock::Customer(byte) => Encryption::SseC(&self.locks[&byte]),
+            Lock::Kms(key_arn) => Encryption::SseKms(&self.data_keys[key_arn]),
+            Lock::Dsse(key_arn) => Encryption::DsseKms(&self.data_keys[key_arn]),
+        }
     }
 
-    fn customer_key(&self, lock: Option<u8>) -> Option<&Key32> {
-        lock.map(|lock| &self.locks[&lock])
+    fn customer_key(&self, lock: Lock) -> Option<&Key32> {
+        match lock {
+            Lock::Customer(byte) => Some(&self.locks[&byte]),
+            Lock::OfStore | Lock::Kms(_) | Lock::Dsse(_) => None,
+        }
     }
 
     /// Lengths around every edge: empty, inline, segment, unit.
@@ -121,8 +148,10 @@ impl Walk {
             64..70 => self.create_upload().await,
             70..84 => self.upload_part().await,
             84..90 => self.complete().await,
-            90..93 => self.abort().await,
-            93..97 => self.world.assert_no_leak("in the middle").await,
+            90..92 => self.abort().await,
+            92..94 => self.update_encryption().await,
+            94..95 => self.refuse().await,
+            95..97 => self.world.assert_no_leak("in the middle").await,
             97..99 => self.world.clock.advance_ms(60_000),
             _ => self.world = self.world.after_crash().await,
         }
@@ -144,7 +173,7 @@ impl Walk {
             Ok(stored) => {
                 assert!(holds, "put in spite of its conditions");
                 let etag = stored.info.etag;
-                assert_eq!(lock.is_none(), etag == hex::encode(md5(&data)));
+                assert_eq!((lock == Lock::OfStore), etag == hex::encode(md5(&data)));
                 self.objects.insert(name, Object { data, lock, etag, headers, tags, parts: None });
             }
             Err(StoreError::PreconditionFailed(_) | StoreError::PreconditionNoSuchKey) => assert!(!holds),
@@ -196,8 +225,8 @@ impl Walk {
             return;
         }
         let etag = copied.unwrap().info.etag;
-        assert_eq!(lock.is_none(), etag == hex::encode(md5(&source.data)));
-        assert!(lock.is_none() || etag != source.etag);
+        assert_eq!((lock == Lock::OfStore), etag == hex::encode(md5(&source.data)));
+        assert!(lock == Lock::OfStore || etag != source.etag);
         let headers = headers.unwrap_or(source.headers);
         let tags = tags.unwrap_or(source.tags);
         self.objects.insert(to, Object { lock, etag, headers, tags, parts: None, data: source.data });
@@ -210,13 +239,20 @@ impl Walk {
             assert!(matches!(self.world.try_get(name, self.customer_key(given)).await, Err(StoreError::NoSuchKey)));
             return;
         };
-        if given != object.lock {
-            let refused = self.world.try_get(name, self.customer_key(given)).await.unwrap_err();
-            match (given, object.lock) {
-                (None, _) => assert!(matches!(refused, StoreError::CustomerKeyMissing)),
-                (_, None) => assert!(matches!(refused, StoreError::CustomerKeyNotApplicable)),
-                _ => assert!(matches!(refused, StoreError::CustomerKeyMismatch)),
-            }
+        let refused = match (given, object.lock) {
+            (Lock::Customer(given), Lock::Customer(lock)) => (given != lock).then_some("mismatch"),
+            (Lock::Customer(_), _) => Some("not applicable"),
+            (_, Lock::Customer(_)) => Some("missing"),
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            let said = match self.world.try_get(name, self.customer_key(given)).await.unwrap_err() {
+                StoreError::CustomerKeyMissing => "missing",
+                StoreError::CustomerKeyNotApplicable => "not applicable",
+                StoreError::CustomerKeyMismatch => "mismatch",
+                error => panic!("{error}"),
+            };
+            assert_eq!(said, refused);
         }
         let start = self.rng.below(object.data.len() + 1);
         let end = start + self.rng.below(object.data.len() - start + 1);
@@ -235,6 +271,14 @@ impl Walk {
         let info = reader.info().clone();
         assert_eq!(info.size, object.data.len() as u64);
         assert_eq!(info.etag, object.etag);
+        let key_arn = info.kms.map(|kms| kms.key_arn);
+        let lock = match (info.mode, key_arn.as_deref(), object.lock) {
+            (EncryptionMode::SseS3, None, Lock::OfStore) | (EncryptionMode::SseC, None, Lock::Customer(_)) => true,
+            (EncryptionMode::SseKms, Some(shown), Lock::Kms(key_arn)) => shown == key_arn,
+            (EncryptionMode::DsseKms, Some(shown), Lock::Dsse(key_arn)) => shown == key_arn,
+            _ => false,
+        };
+        assert!(lock, "{:?} and {key_arn:?} for {:?}", info.mode, object.lock);
         assert_eq!(info.headers, object.headers);
         assert_eq!(info.tags, object.tags);
         let parts = object.parts.as_ref().map(|parts| u32::try_from(parts.len()).unwrap());
@@ -249,6 +293,42 @@ impl Walk {
             }
         }
         assert!(self.world.try_get(name, customer_key).await.unwrap() == object.data);
+    }
+
+    async fn update_encryption(&mut self) {
+        let (name, key_arn) = (self.name(), *self.rng.pick(&[KEY_1, KEY_2]));
+        let (store, bucket, target) = (&self.world.store, &self.world.bucket, key(name));
+        let (keys, encryption) = (self.world.keys(None), &self.data_keys[key_arn]);
+        let updated = store.update_object_encryption(bucket, &target, keys, encryption, &Origin::default()).await;
+        match self.objects.get_mut(name) {
+            None => assert!(matches!(updated, Err(StoreError::NoSuchKey))),
+            Some(Object { lock: Lock::Customer(_) | Lock::Dsse(_), .. }) => {
+                assert!(matches!(updated, Err(StoreError::EncryptionNotUpdatable)));
+            }
+            Some(object) => {
+                assert_eq!(updated.unwrap().etag, object.etag);
+                object.lock = Lock::Kms(key_arn);
+            }
+        }
+    }
+
+    /// The KMS refuses or is down: what is under it does not open, everything else does, and nothing is lost.
+    async fn refuse(&mut self) {
+        self.world.kms.set_mood(*self.rng.pick(&[Mood::Refuses, Mood::IsDown]));
+        for (name, object) in &self.objects {
+            let read = self.world.try_get(name, self.customer_key(object.lock)).await;
+            match object.lock {
+                Lock::Kms(_) | Lock::Dsse(_) => assert!(matches!(read, Err(StoreError::Kms(_)))),
+                Lock::OfStore | Lock::Customer(_) => assert!(read.unwrap() == object.data),
+            }
+        }
+        for (upload_id, upload) in &self.uploads {
+            if let Lock::Kms(_) | Lock::Dsse(_) = upload.lock {
+                let part = self.world.part(upload.name, *upload_id, 1, b"refused", None).await;
+                assert!(matches!(part, Err(StoreError::Kms(_))));
+            }
+        }
+        self.world.kms.set_mood(Mood::Works);
     }
 
     async fn list(&mut self) {
@@ -293,7 +373,7 @@ impl Walk {
         };
         let (name, lock) = (self.uploads[&upload_id].name, self.uploads[&upload_id].lock);
         let etag = self.world.part(name, upload_id, number, &data, self.customer_key(lock)).await.unwrap();
-        assert_eq!(lock.is_none(), etag == hex::encode(md5(&data)));
+        assert_eq!((lock == Lock::OfStore), etag == hex::encode(md5(&data)));
         self.uploads.get_mut(&upload_id).unwrap().parts.insert(number, (data, etag));
     }
 

@@ -292,3 +292,25 @@ async fn a_damaged_task_does_not_hold_up_the_others() {
     let names: Vec<_> = tasks(&world).await.into_iter().map(|task| task.key.as_str().to_owned()).collect();
     assert_eq!(names, ["1", "3"]);
 }
+
+#[tokio::test]
+async fn objects_under_a_kms_key_are_not_replicated() {
+    let existing = ReplicationRule { existing_objects: Some(true), ..rule(1, "", COPY) };
+    let world = world_with(vec![existing]).await;
+    let kms = world.kms.draw(common::kms::KEY_1, "a");
+    for encryption in [Encryption::SseKms(&kms), Encryption::DsseKms(&kms)] {
+        let info = world.put("a", b"x", encryption).await.info;
+        assert_eq!(info.replication, None);
+    }
+    world.store.begin_replication_scan(&world.bucket).await.unwrap();
+    assert!(world.store.continue_replication_scans().await.unwrap().is_empty(), "one page is enough");
+    assert!(tasks(&world).await.is_empty());
+
+    // What has been replicated under the bucket's key stays where it was brought, and keeps its status.
+    let before = put(&world, "b", Origin::default()).await;
+    let (target, keys) = (key("b"), world.keys(None));
+    let updated = world.store.update_object_encryption(&world.bucket, &target, keys, &kms, &Origin::default()).await;
+    let updated = updated.unwrap();
+    assert_eq!((updated.version, updated.replication), (before, Some(ReplicationStatus::Pending)));
+    assert_eq!(tasks(&world).await.len(), 1);
+}
