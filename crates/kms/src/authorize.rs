@@ -8,7 +8,7 @@ use coffer_keyring::KmsError;
 use crate::authority::Authority;
 use crate::error::access_denied;
 use crate::names::KeyName;
-use crate::records::KeyRecord;
+use crate::records::{GrantRecord, KeyRecord};
 use crate::settings::Kms;
 
 /// What somebody wants to do with a key.
@@ -20,14 +20,29 @@ pub(crate) struct Use<'a> {
     /// What the request calls the key.
     named: Option<&'a str>,
     /// For cryptographic actions: the encryption context.
-    pub(crate) encryption_context: Option<&'a BTreeMap<String, String>>,
+    encryption_context: Option<&'a BTreeMap<String, String>>,
+    /// For actions on a grant: the pairs of its constraint.
+    constraint: Option<&'a BTreeMap<String, String>>,
     /// More condition keys.
     conditions: Vec<(&'static str, Vec<String>)>,
+    /// Which grants count, of those that have the operation.
+    counts: Option<&'a (dyn Fn(&GrantRecord) -> bool + Sync)>,
+    /// Principals who may do it in any case, by their ids.
+    entitled: Vec<&'a str>,
 }
 
 impl<'a> Use<'a> {
     pub(crate) fn new(action: &'static str, key: &'a KeyRecord) -> Self {
-        Self { action, key, named: None, encryption_context: None, conditions: Vec::new() }
+        Self {
+            action,
+            key,
+            named: None,
+            encryption_context: None,
+            constraint: None,
+            conditions: Vec::new(),
+            counts: None,
+            entitled: Vec::new(),
+        }
     }
 
     /// The key goes by this name in the request: a policy may look at the alias.
@@ -40,6 +55,33 @@ impl<'a> Use<'a> {
     pub(crate) fn with_context(mut self, context: &'a BTreeMap<String, String>) -> Self {
         self.encryption_context = Some(context);
         self
+    }
+
+    /// It is about a grant with such a constraint.
+    pub(crate) fn with_constraint(mut self, pairs: Option<&'a BTreeMap<String, String>>) -> Self {
+        self.constraint = pairs;
+        self
+    }
+
+    /// Of the grants that have the operation, only those count.
+    pub(crate) fn by_grants(mut self, counts: &'a (dyn Fn(&GrantRecord) -> bool + Sync)) -> Self {
+        self.counts = Some(counts);
+        self
+    }
+
+    /// This principal may do it as if the key's policy said so: by the number of an account, or a unique ID.
+    pub(crate) fn entitled(mut self, principal: &'a str) -> Self {
+        self.entitled.push(principal);
+        self
+    }
+
+    /// Whether a grant is for it. Making and taking back grants is by particular grants only.
+    fn is_granted_by(&self, grant: &GrantRecord) -> bool {
+        let counts = match self.counts {
+            Some(counts) => counts(grant),
+            None => !["kms:CreateGrant", "kms:RetireGrant"].contains(&self.action),
+        };
+        counts && grant.allows(self.action, self.encryption_context)
     }
 
     /// Adds a condition key.
@@ -86,23 +128,39 @@ impl Kms {
         Err(refusal(by, wanted.action, &self.arn(wanted.key), denial))
     }
 
+    /// Grants are looked at only if nothing else allows, and nothing denies.
     async fn denial(&self, by: &Authority<'_>, wanted: &Use<'_>, policy: &Policy) -> Result<Option<Denial>, KmsError> {
         let Authority::Caller { caller, .. } = by else { return Ok(None) };
         let context = self.conditions(by, wanted, policy).await?;
         let arn = self.arn(wanted.key);
-        let question = Question {
-            caller,
-            action: wanted.action,
-            resource: &arn,
-            owner: &wanted.key.account,
-            resource_policy: Some(policy),
-            acl: AclGrant::None,
-            context: &context,
+        let ask = |policy: &Policy| {
+            let question = Question {
+                caller,
+                action: wanted.action,
+                resource: &arn,
+                owner: &wanted.key.account,
+                resource_policy: Some(policy),
+                acl: AclGrant::None,
+                context: &context,
+            };
+            match evaluate(&question) {
+                Decision::Allow => None,
+                Decision::Deny(denial) => Some(denial),
+            }
         };
-        Ok(match evaluate(&question) {
-            Decision::Allow => None,
-            Decision::Deny(denial) => Some(denial),
-        })
+        let denial = match ask(policy) {
+            Some(denial) if !denial.explicit => denial,
+            other => return Ok(other),
+        };
+        let mut with_grants = policy.clone();
+        let grants = self.grants_for(wanted.key, caller).await?;
+        let granted = grants.iter().filter(|grant| wanted.is_granted_by(grant)).map(|grant| grant.grantee.id.as_str());
+        let mut is_more = false;
+        for principal in granted.chain(wanted.entitled.iter().copied()) {
+            with_grants.grant(principal, &[wanted.action]);
+            is_more = true;
+        }
+        Ok(if is_more { ask(&with_grants) } else { Some(denial) })
     }
 
     /// Refuses an action on no key, such as `kms:CreateKey` on `*`, or on an alias, to whom may not do it in this account.
@@ -160,6 +218,9 @@ impl Kms {
         }
         if let Some(pairs) = wanted.encryption_context {
             context.set("kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
+            set_encryption_context(&mut context, pairs);
+        }
+        if let Some(pairs) = wanted.constraint {
             set_encryption_context(&mut context, pairs);
         }
         if looks_at(by, policy, "kms:ResourceAliases") {

@@ -74,14 +74,27 @@ impl Kms {
     /// `NotFoundException`, `AccessDeniedException`, `DisabledException`, `KMSInvalidStateException`,
     /// `ValidationException`, `DryRunOperationException`; when the provider or the store cannot be asked.
     pub async fn encrypt(&self, by: &Authority<'_>, under: Under<'_>, plaintext: &[u8]) -> Result<Encrypted, KmsError> {
-        let encrypted = self.encrypt_as(by, "kms:Encrypt", under, plaintext).await;
+        self.encrypt_as(by, "kms:Encrypt", under, plaintext).await
+    }
+
+    /// As [`Kms::encrypt`], for `kms:GenerateDataKey` or another action that encrypts.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn encrypt_as(
+        &self,
+        by: &Authority<'_>,
+        action: &'static str,
+        under: Under<'_>,
+        plaintext: &[u8],
+    ) -> Result<Encrypted, KmsError> {
+        let encrypted = self.try_encrypt(by, action, under, plaintext).await;
         let arn = encrypted.as_ref().map_or(under.key.unwrap_or_default(), |encrypted| &encrypted.key_arn);
-        self.note(by, "kms:Encrypt", arn, under.context, &encrypted);
+        self.note(by, action, arn, under.context, &encrypted);
         encrypted
     }
 
-    /// Encrypts for an action that is or needs `action`. Nothing is noted.
-    pub(crate) async fn encrypt_as(
+    async fn try_encrypt(
         &self,
         by: &Authority<'_>,
         action: &'static str,

@@ -35,13 +35,9 @@ impl Kms {
         key: Option<&str>,
         context: BTreeMap<String, String>,
     ) -> Result<DataKey, KmsError> {
-        const ACTION: &str = "kms:GenerateDataKey";
-        let name = key.unwrap_or(S3_ALIAS);
         let plaintext = Key32::generate();
-        let under = Under { key: Some(name), context: &context, dry_run: false };
-        let drawn = self.encrypt_as(by, ACTION, under, plaintext.expose()).await;
-        self.note(by, ACTION, drawn.as_ref().map_or(name, |drawn| drawn.key_arn.as_str()), &context, &drawn);
-        let drawn = drawn?;
+        let under = Under { key: Some(key.unwrap_or(S3_ALIAS)), context: &context, dry_run: false };
+        let drawn = self.encrypt_as(by, "kms:GenerateDataKey", under, plaintext.expose()).await?;
         Ok(DataKey {
             plaintext,
             sealed: SealedDataKey { key_arn: drawn.key_arn, ciphertext: drawn.ciphertext, context },

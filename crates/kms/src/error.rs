@@ -21,6 +21,14 @@ pub(crate) fn invalid_ciphertext() -> KmsError {
     KmsError::new("InvalidCiphertextException", "")
 }
 
+pub(crate) fn invalid_grant_token() -> KmsError {
+    KmsError::new("InvalidGrantTokenException", "The grant token is not valid.")
+}
+
+pub(crate) fn invalid_arn(arn: &str) -> KmsError {
+    KmsError::new("InvalidArnException", format!("ARN does not refer to a valid principal: {arn}"))
+}
+
 pub(crate) fn incorrect_key() -> KmsError {
     let message = "The key ID in the request does not identify a CMK that can perform this operation.";
     KmsError::new("IncorrectKeyException", message)

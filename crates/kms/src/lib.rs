@@ -14,6 +14,7 @@ mod cryptography;
 mod data_keys;
 mod deletion;
 mod error;
+mod grants;
 mod keys;
 mod material;
 mod names;

@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! kms row = 'k' key id | 'a' account alias-name | 'd' account | 'g' key id grant id | 'l' account key id
+//!         | 'r' digest(retiring principal)(16) key id grant id
+//! grant id = digest(grantee)(16) random(16)
+//! digest(principal) = SHA-256(id of the principal)[0:16]
 //! ```
 //!
 //! A field is never renumbered; a new one is optional. `docs/spec/kms.md` is the reference. Times are milliseconds since
@@ -11,7 +14,12 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
+use coffer_crypto::sha256;
+
 use crate::names::KeyId;
+
+/// The id of a grant: whom it is for, as [`digest`], and 16 random bytes. So the grants of somebody are found together.
+pub(crate) type GrantId = [u8; 32];
 
 /// A key.
 #[derive(Encode, Decode, Clone, PartialEq)]
@@ -110,6 +118,58 @@ pub(crate) struct AliasRecord {
     pub(crate) updated_ms: u64,
 }
 
+/// What somebody other than the maker of a key may do with it.
+#[derive(Encode, Decode, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct GrantRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: GrantId,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) key_id: KeyId,
+    /// Who may.
+    #[n(2)]
+    pub(crate) grantee: GrantedRecord,
+    /// Who may take it back, besides those whom the policies let.
+    #[n(3)]
+    pub(crate) retiring: Option<GrantedRecord>,
+    /// What they may do, such as `Decrypt`; in the order of the alphabet.
+    #[n(4)]
+    pub(crate) operations: Vec<String>,
+    #[n(5)]
+    pub(crate) constraint: Option<ConstraintRecord>,
+    /// A name by which the same request is known again; empty: none.
+    #[n(6)]
+    pub(crate) name: String,
+    #[n(7)]
+    pub(crate) created_ms: u64,
+    /// The account of who made it.
+    #[n(8)]
+    pub(crate) issuing_account: String,
+}
+
+/// Somebody whom a grant names.
+#[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
+#[cbor(map)]
+pub(crate) struct GrantedRecord {
+    /// As the request named them.
+    #[n(0)]
+    pub(crate) arn: String,
+    /// The number of an account, the unique ID of a user or role, or that of a session, `ROLE_ID:SESSION`.
+    #[n(1)]
+    pub(crate) id: String,
+}
+
+/// The encryption contexts for which a grant holds.
+#[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
+#[cbor(map)]
+pub(crate) struct ConstraintRecord {
+    /// The context has these pairs and no others; else it has these at least.
+    #[n(0)]
+    pub(crate) is_exact: bool,
+    #[n(1)]
+    pub(crate) pairs: BTreeMap<String, String>,
+}
+
 /// A row that says only that something is there.
 #[derive(Encode, Decode, Clone, PartialEq)]
 #[cbor(map)]
@@ -154,4 +214,29 @@ pub(crate) fn alias_rows(account: &str) -> Vec<u8> {
 /// The row of an alias.
 pub(crate) fn alias_row(account: &str, name: &str) -> Vec<u8> {
     [b"a", account.as_bytes(), name.as_bytes()].concat()
+}
+
+/// The row of a grant.
+pub(crate) fn grant_row(key_id: &KeyId, id: &GrantId) -> Vec<u8> {
+    [b"g", &key_id[..], id].concat()
+}
+
+/// Every grant of a key to somebody, by their id.
+pub(crate) fn grants_to(key_id: &KeyId, grantee: &str) -> Vec<u8> {
+    [b"g", &key_id[..], &digest(grantee)].concat()
+}
+
+/// The row that lists a grant for who may retire it, by their id.
+pub(crate) fn retirable_row(retiring: &str, key_id: &KeyId, id: &GrantId) -> Vec<u8> {
+    [&retirable_rows(retiring)[..], key_id, id].concat()
+}
+
+/// Every row that lists a grant for who may retire it.
+pub(crate) fn retirable_rows(retiring: &str) -> Vec<u8> {
+    [b"r", &digest(retiring)[..]].concat()
+}
+
+/// A principal in the keys of rows: of a fixed length, and no prefix of another.
+pub(crate) fn digest(principal: &str) -> [u8; 16] {
+    *sha256(principal.as_bytes()).first_chunk().expect("a SHA-256 has more than 16 bytes")
 }

@@ -1,12 +1,17 @@
 //! The API of AWS KMS: an action by name, a JSON object in, a JSON object out.
 
 mod aliases;
+mod blob;
 mod constraints;
 mod create_key;
+mod cryptography;
 mod custom_key_stores;
+mod data_keys;
 mod deletion;
 mod describe_key;
+mod grants;
 mod key_policy;
+mod list_grants;
 mod list_keys;
 mod page;
 mod rotation;
@@ -34,8 +39,10 @@ const ACTIONS: &[&str] = &[
     "ConnectCustomKeyStore",
     "CreateAlias",
     "CreateCustomKeyStore",
+    "CreateGrant",
     "CreateKey",
     "Decapsulate",
+    "Decrypt",
     "DeleteAlias",
     "DeleteCustomKeyStore",
     "DeleteImportedKeyMaterial",
@@ -48,22 +55,31 @@ const ACTIONS: &[&str] = &[
     "EnableKey",
     "EnableKeyRotation",
     "Encapsulate",
+    "Encrypt",
+    "GenerateDataKey",
     "GenerateDataKeyPair",
     "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
     "GenerateMac",
+    "GenerateRandom",
     "GetKeyLastUsage",
-    "GetKeyRotationStatus",
     "GetKeyPolicy",
+    "GetKeyRotationStatus",
     "GetParametersForImport",
     "GetPublicKey",
     "ImportKeyMaterial",
     "ListAliases",
+    "ListGrants",
     "ListKeyPolicies",
     "ListKeyRotations",
     "ListKeys",
     "ListResourceTags",
+    "ListRetirableGrants",
     "PutKeyPolicy",
+    "ReEncrypt",
     "ReplicateKey",
+    "RetireGrant",
+    "RevokeGrant",
     "RotateKeyOnDemand",
     "ScheduleKeyDeletion",
     "Sign",
@@ -97,8 +113,10 @@ impl ApiService for Kms {
             "ConnectCustomKeyStore" => asked.change_custom_key_stores("kms:ConnectCustomKeyStore"),
             "CreateAlias" => asked.create_alias().await,
             "CreateCustomKeyStore" => asked.change_custom_key_stores("kms:CreateCustomKeyStore"),
+            "CreateGrant" => asked.create_grant().await,
             "CreateKey" => asked.create_key().await,
             "Decapsulate" => asked.wrong_usage("kms:Decapsulate").await,
+            "Decrypt" => asked.decrypt().await,
             "DeleteAlias" => asked.delete_alias().await,
             "DeleteCustomKeyStore" => asked.change_custom_key_stores("kms:DeleteCustomKeyStore"),
             "DeleteImportedKeyMaterial" => asked.unsupported("kms:DeleteImportedKeyMaterial").await,
@@ -111,9 +129,13 @@ impl ApiService for Kms {
             "EnableKey" => asked.enable_key().await,
             "EnableKeyRotation" => asked.enable_key_rotation().await,
             "Encapsulate" => asked.wrong_usage("kms:Encapsulate").await,
+            "Encrypt" => asked.encrypt().await,
+            "GenerateDataKey" => asked.generate_data_key().await,
             "GenerateDataKeyPair" => asked.unsupported("kms:GenerateDataKeyPair").await,
             "GenerateDataKeyPairWithoutPlaintext" => asked.unsupported("kms:GenerateDataKeyPairWithoutPlaintext").await,
+            "GenerateDataKeyWithoutPlaintext" => asked.generate_data_key_without_plaintext().await,
             "GenerateMac" => asked.wrong_usage("kms:GenerateMac").await,
+            "GenerateRandom" => asked.generate_random(),
             "GetKeyLastUsage" => asked.unsupported("kms:GetKeyLastUsage").await,
             "GetKeyPolicy" => asked.get_key_policy().await,
             "GetKeyRotationStatus" => asked.get_key_rotation_status().await,
@@ -121,12 +143,17 @@ impl ApiService for Kms {
             "GetPublicKey" => asked.unsupported("kms:GetPublicKey").await,
             "ImportKeyMaterial" => asked.unsupported("kms:ImportKeyMaterial").await,
             "ListAliases" => asked.list_aliases().await,
+            "ListGrants" => asked.list_grants().await,
             "ListKeyPolicies" => asked.list_key_policies().await,
             "ListKeyRotations" => asked.list_key_rotations().await,
             "ListKeys" => asked.list_keys().await,
             "ListResourceTags" => asked.list_resource_tags().await,
+            "ListRetirableGrants" => asked.list_retirable_grants().await,
             "PutKeyPolicy" => asked.put_key_policy().await,
+            "ReEncrypt" => asked.re_encrypt().await,
             "ReplicateKey" => asked.unsupported("kms:ReplicateKey").await,
+            "RetireGrant" => asked.retire_grant().await,
+            "RevokeGrant" => asked.revoke_grant().await,
             "RotateKeyOnDemand" => asked.rotate_key_on_demand().await,
             "ScheduleKeyDeletion" => asked.schedule_key_deletion().await,
             "Sign" => asked.wrong_usage("kms:Sign").await,
