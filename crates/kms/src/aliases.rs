@@ -150,7 +150,7 @@ impl Kms {
     }
 
     /// Writes an alias of a key, if both are what they were: no alias comes to be for a key that is deleted meanwhile.
-    async fn put_alias(
+    pub(crate) async fn put_alias(
         &self,
         key: &KeyRecord,
         key_version: RowVersion,

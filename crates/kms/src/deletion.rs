@@ -92,3 +92,7 @@ impl Kms {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "deletion_tests.rs"]
+mod tests;

@@ -22,6 +22,8 @@ mod policy;
 mod records;
 mod rotation;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod upkeep;
 
 pub use authority::Authority;

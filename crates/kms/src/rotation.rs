@@ -110,3 +110,7 @@ impl Kms {
         self.put_key(key, version).await
     }
 }
+
+#[cfg(test)]
+#[path = "rotation_tests.rs"]
+mod tests;

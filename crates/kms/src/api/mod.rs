@@ -250,3 +250,6 @@ impl<'a> Asked<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
