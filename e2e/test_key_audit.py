@@ -1,5 +1,6 @@
 """The audit log of keys: an independent verifier accepts what the server wrote, and finds what somebody changed."""
 
+import json
 import re
 import shutil
 
@@ -91,3 +92,29 @@ def test_a_log_that_was_changed_keeps_the_server_from_starting(stopped):
 def test_an_untouched_log_is_intact(stopped):
     stopped.start()
     wait_until(lambda: intact(stopped) == 1, 30, "the log was looked at")
+
+
+def test_an_operator_reads_and_verifies_it_while_the_server_runs(stopped):
+    server = stopped.start()
+    shown = json.loads(server.run("audit", "show", "--json").stdout)
+    assert [entry["number"] for entry in shown] == list(range(1, len(shown) + 1))
+    assert "bucket-key/" in next(entry for entry in shown if entry["action"] == "coffer:WrapKey")["details"]["wrapped"]
+    assert server.run("audit", "show", "--from=2", "--count=1").stdout.startswith("2  ")
+    verified = json.loads(server.run("audit", "verify", "--json").stdout)
+    again = server.run("audit", "verify", f"--checkpoint={verified['checkpoint']}")
+    assert again.returncode == 0 and again.stdout.startswith("intact: ")
+    other = verified["checkpoint"][:-1] + ("0" if verified["checkpoint"][-1] != "0" else "1")
+    refused = server.run("audit", "verify", f"--checkpoint={other}")
+    assert refused.returncode != 0 and "does not have the checkpoint" in refused.stderr
+    assert server.run("audit", "verify", "--checkpoint=x").returncode != 0
+    log = audit_log.verify(server.data / "audit", bytes.fromhex(verified["store"]), bytes.fromhex(verified["public_key"]))
+    assert log.end.number >= verified["entries"]
+
+
+def test_it_can_be_verified_without_a_server(stopped):
+    assert stopped.run("audit", "verify").stdout.startswith("intact: ")
+    (path,) = (stopped.data / "audit").glob("*.log")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:3]))
+    refused = stopped.run("audit", "verify")
+    assert refused.returncode != 0 and "does not have the checkpoint" in refused.stderr

@@ -61,11 +61,11 @@ impl AuditLog {
     ///
     /// # Errors
     /// When it cannot be read or written, or is not what was written.
-    pub fn open(folder: &Path, keys: AuditKeys) -> Result<Self, AuditError> {
+    pub fn open(folder: &Path, keys: Arc<AuditKeys>) -> Result<Self, AuditError> {
         Self::open_with(folder, keys, FILE_LEN)
     }
 
-    pub(crate) fn open_with(folder: &Path, keys: AuditKeys, file_len: u64) -> Result<Self, AuditError> {
+    pub(crate) fn open_with(folder: &Path, keys: Arc<AuditKeys>, file_len: u64) -> Result<Self, AuditError> {
         let mut writer = Writer::open(folder, keys, file_len)?;
         // What a crash left unsigned is signed now: it is what this process has found.
         writer.sign();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use coffer_crypto::Key32;
 use coffer_keyring::{KeyAudit as _, KeyEvent, KeyOutcome};
@@ -28,8 +29,8 @@ impl World {
         self.folder.path().join("audit")
     }
 
-    fn keys(&self) -> AuditKeys {
-        AuditKeys::derive(&self.metadata_key, STORE)
+    fn keys(&self) -> Arc<AuditKeys> {
+        Arc::new(AuditKeys::derive(&self.metadata_key, STORE))
     }
 
     fn open(&self) -> AuditLog {

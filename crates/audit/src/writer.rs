@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::chain::{self, Checkpoint};
 use crate::entry::Entry;
@@ -15,7 +16,7 @@ use crate::reader::{file, files, find_end};
 /// The end of the log, open for writing.
 pub(crate) struct Writer {
     folder: PathBuf,
-    keys: AuditKeys,
+    keys: Arc<AuditKeys>,
     file: File,
     path: PathBuf,
     /// Bytes of the file that count as written.
@@ -31,7 +32,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Opens the log in `folder`, which is made if there is none. Its last file is verified first; what a crash left of
     /// its last line is removed.
-    pub(crate) fn open(folder: &Path, keys: AuditKeys, file_len: u64) -> Result<Self, AuditError> {
+    pub(crate) fn open(folder: &Path, keys: Arc<AuditKeys>, file_len: u64) -> Result<Self, AuditError> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(AuditError::io(folder))?;
         if let Some(parent) = folder.parent() {
             sync(parent)?;

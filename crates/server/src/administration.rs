@@ -4,12 +4,14 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use crate::config::Settings;
-use crate::control::command::{KeyShow, RotateRoot};
+use crate::control::command::{AuditShow, AuditVerify, KeyShow, RotateRoot};
 use crate::control::{Command, administer};
 
 /// What an operator asks for.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum Administer {
+    /// The audit log of keys
+    Audit(Asked<AuditCommand>),
     /// The root key and the keys under it
     Key(Asked<KeyCommand>),
 }
@@ -22,6 +24,15 @@ pub(crate) struct Asked<C: Subcommand> {
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+}
+
+/// `coffer audit ...`
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Show entries of the audit log of keys
+    Show(AuditShow),
+    /// Prove that nothing of the audit log was removed, changed or put elsewhere
+    Verify(AuditVerify),
 }
 
 /// `coffer key ...`
@@ -40,7 +51,17 @@ impl Administer {
     /// A sentence for a person.
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
         match self {
+            Self::Audit(Asked { command, json }) => administer(settings, command.command(), json).await,
             Self::Key(Asked { command, json }) => administer(settings, command.command(), json).await,
+        }
+    }
+}
+
+impl AuditCommand {
+    fn command(self) -> Command {
+        match self {
+            Self::Show(command) => Command::AuditShow(command),
+            Self::Verify(command) => Command::AuditVerify(command),
         }
     }
 }

@@ -72,13 +72,13 @@ impl AuditHealth {
     }
 }
 
-/// Verifies the whole log, up to the checkpoint that was kept last.
+/// Verifies the whole log, which must have the checkpoint that was kept last, and those of `others`.
 ///
 /// # Errors
 /// A sentence for a person.
-pub(crate) async fn verify(data: &Data) -> Result<Verified> {
-    let kept: Vec<_> = kept_checkpoint(&data.store).await?.into_iter().collect();
-    let (folder, store_id, public_key) = (data.audit_folder.clone(), *data.store.id(), data.audit_public_key);
+pub(crate) async fn verify(data: &Data, others: &[Checkpoint]) -> Result<Verified> {
+    let kept: Vec<_> = kept_checkpoint(&data.store).await?.into_iter().chain(others.iter().copied()).collect();
+    let (folder, store_id, public_key) = (data.audit_folder.clone(), *data.store.id(), data.audit_keys.public_key());
     let verified = tokio::task::spawn_blocking(move || coffer_audit::verify(&folder, &store_id, &public_key, &kept));
     Ok(verified.await??)
 }
@@ -87,7 +87,7 @@ pub(crate) async fn verify(data: &Data) -> Result<Verified> {
 pub(crate) async fn watch(data: Arc<Data>, metrics: Arc<Metrics>, mut shutdown: Shutdown) {
     let verified = tokio::select! {
         () = shutdown.draining() => return,
-        verified = verify(&data) => verified,
+        verified = verify(&data, &[]) => verified,
     };
     metrics.audit.found(verified.is_ok());
     if let Err(error) = verified {

@@ -38,8 +38,8 @@ pub(crate) struct Data {
     pub(crate) audit: Arc<AuditLog>,
     /// Where that log is.
     pub(crate) audit_folder: PathBuf,
-    /// What its checkpoints are verified with.
-    pub(crate) audit_public_key: [u8; 32],
+    /// What its entries are sealed and its checkpoints signed with.
+    pub(crate) audit_keys: Arc<AuditKeys>,
     /// Whether the root key was made just now.
     pub(crate) made_key: bool,
     _lock: DataLock,
@@ -94,9 +94,8 @@ impl<'a> LockedDirectory<'a> {
         check_metadata(settings)?;
         let engine = Arc::new(open_engine(settings, &bootstrap.metadata_key)?);
         let audit_folder = settings.data.join(AUDIT);
-        let audit_keys = AuditKeys::derive(&bootstrap.metadata_key, bootstrap.store_id);
-        let audit_public_key = audit_keys.public_key();
-        let audit = Arc::new(open_audit(&audit_folder, audit_keys)?);
+        let audit_keys = Arc::new(AuditKeys::derive(&bootstrap.metadata_key, bootstrap.store_id));
+        let audit = Arc::new(open_audit(&audit_folder, Arc::clone(&audit_keys))?);
         let noted: Arc<dyn RootKeys> = Arc::new(AuditedRootKeys::new(root, Arc::clone(&audit) as Arc<dyn KeyAudit>));
         let root = noted;
         let blobs = LocalBlobs::open(&settings.data.join(BLOBS), LocalSettings::default())
@@ -110,7 +109,7 @@ impl<'a> LockedDirectory<'a> {
             store_settings(settings),
         );
         self.lock.sign().context("the lock of the data directory cannot be written")?;
-        Ok(Data { store, engine, root, audit, audit_folder, audit_public_key, made_key, _lock: self.lock })
+        Ok(Data { store, engine, root, audit, audit_folder, audit_keys, made_key, _lock: self.lock })
     }
 }
 
@@ -166,7 +165,7 @@ fn open_engine(settings: &Settings, metadata_key: &Key32) -> Result<RedbEngine> 
 }
 
 /// Opens the audit log of keys. One that somebody changed is not gone on with: it is evidence.
-fn open_audit(folder: &Path, keys: AuditKeys) -> Result<AuditLog> {
+fn open_audit(folder: &Path, keys: Arc<AuditKeys>) -> Result<AuditLog> {
     AuditLog::open(folder, keys).with_context(|| {
         format!(
             "the audit log of keys cannot be gone on with. Keep {} for whoever looks into it: once it is moved \

@@ -2,12 +2,16 @@
 //!
 //! To add one: a type with its arguments and a `perform`, a variant here, and one in `crate::administration`.
 
+mod audit_show;
+mod audit_verify;
 mod key_show;
 mod rotate_root;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use audit_show::AuditShow;
+pub(crate) use audit_verify::AuditVerify;
 pub(crate) use key_show::KeyShow;
 pub(crate) use rotate_root::RotateRoot;
 
@@ -18,6 +22,10 @@ use super::session::Session;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Command {
+    /// Show entries of the audit log of keys.
+    AuditShow(AuditShow),
+    /// Verify the audit log of keys.
+    AuditVerify(AuditVerify),
     /// Describe the root key.
     KeyShow(KeyShow),
     /// Make a new generation of the root key.
@@ -31,6 +39,8 @@ impl Command {
     /// A sentence for a person.
     pub(super) async fn perform(self, session: &Session) -> Result<Report> {
         match self {
+            Self::AuditShow(command) => command.perform(session).await,
+            Self::AuditVerify(command) => command.perform(session).await,
             Self::KeyShow(command) => command.perform(session).await,
             Self::RotateRoot(command) => command.perform(session).await,
         }
