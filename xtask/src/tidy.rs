@@ -76,7 +76,7 @@ const GRAPH: &[(&str, &[&str])] = &[
 ];
 /// Libraries that one crate alone may name.
 const SOLE_USERS: &[(&str, &str)] =
-    &[("aws-lc-rs", "coffer-crypto"), ("md-5", "coffer-crypto"), ("redb", "coffer-meta")];
+    &[("aws-lc-rs", "coffer-crypto"), ("md-5", "coffer-crypto"), ("vsss-rs", "coffer-crypto"), ("redb", "coffer-meta")];
 
 /// Returns a sentence for everything that does not hold.
 pub(crate) fn problems() -> Result<Vec<String>> {

@@ -15,6 +15,7 @@ mod aead;
 mod digest;
 mod kdf;
 mod key;
+mod shares;
 mod signature;
 mod signing;
 
@@ -22,5 +23,6 @@ pub use aead::{AeadKey, NONCE_LEN, NotAuthentic, OVERHEAD, TAG_LEN};
 pub use digest::{Hmac, Md5, Sha1, Sha256, Sha512, hmac_sha1, hmac_sha256, md5, sha256};
 pub use kdf::{hkdf_sha512, pbkdf2_sha512};
 pub use key::{KEY_LEN, Key32, ct_eq, fill_random, random_array};
+pub use shares::{KeyShare, join_shares, split_key};
 pub use signature::{PublicKey, SignatureAlgorithm};
 pub use signing::{SIGNATURE_LEN, SigningKey};

@@ -25,6 +25,7 @@ mod data_keys;
 mod key_file;
 mod local;
 mod root_keys;
+mod shares;
 
 pub use audit::{KeyAudit, KeyEvent, KeyOutcome, NoAudit};
 pub use data_keys::{DataKeys, KmsError, NoDataKeys, SealedDataKey};
@@ -33,3 +34,4 @@ pub use local::LocalKeyring;
 pub use root_keys::{
     GenerationState, KeyError, Purpose, RootDescription, RootGeneration, RootId, RootKeys, WrapContext,
 };
+pub use shares::{SHARE_PREFIX, ShareError};

@@ -9,16 +9,19 @@ use coffer_seal::{
     Envelope, KekRef, KeyState, KeyringEntry, OpenError, open_keyring_with_key_file, seal_keyring_with_key_file,
     unwrap, wrap,
 };
+use zeroize::Zeroizing;
 
 use crate::key_file::{KeyFileError, KeyFiles};
 use crate::root_keys::{GenerationState, KeyError, RootDescription, RootGeneration, RootId, RootKeys, WrapContext};
+use crate::shares::{ShareError, Shared, join, split};
 
 /// The root keys of a keyring file, which a key file opens.
 ///
 /// The key file is one line of text for people to copy to a safe place; the keyring file lies beside it and has
 /// `.keyring` at the end of its name. Both are needed, and neither belongs on the disk of the data.
 pub struct LocalKeyring {
-    files: KeyFiles,
+    /// `None` while it is not written anywhere.
+    files: Option<KeyFiles>,
     entries: RwLock<Entries>,
     /// One change at a time: a change reads the key file and writes the keyring.
     changing: Mutex<()>,
@@ -72,7 +75,47 @@ impl LocalKeyring {
             reason: "no root key is active",
         })?;
         files.remove_leftover()?;
-        Ok(Self { files, entries: RwLock::new(entries), changing: Mutex::new(()) })
+        Ok(Self { files: Some(files), entries: RwLock::new(entries), changing: Mutex::new(()) })
+    }
+
+    /// Splits the keyring, every generation in it, into `count` lines of text, any `threshold` of which
+    /// [`LocalKeyring::join`] makes the keyring of again. Fewer say nothing of its keys.
+    ///
+    /// # Errors
+    /// [`ShareError::Numbers`]
+    pub fn split(&self, threshold: u8, count: u8) -> Result<Vec<Zeroizing<String>>, ShareError> {
+        let entries = self.entries();
+        let RootDescription { generation, fingerprint, .. } = entries.describe();
+        split(&Shared { entries: entries.all.iter().map(copy_of).collect(), fingerprint, generation }, threshold, count)
+    }
+
+    /// Puts a keyring together from the lines of [`LocalKeyring::split`]. It is in memory alone until
+    /// [`LocalKeyring::write`].
+    ///
+    /// # Errors
+    /// Every [`ShareError`] but [`ShareError::Numbers`].
+    pub fn join(lines: &str) -> Result<Self, ShareError> {
+        let shared = join(lines)?;
+        let entries = Entries::new(shared.entries).ok_or(ShareError::Forged)?;
+        let RootDescription { generation, fingerprint, .. } = entries.describe();
+        if (generation, fingerprint) != (shared.generation, shared.fingerprint) {
+            return Err(ShareError::Forged);
+        }
+        Ok(Self { files: None, entries: RwLock::new(entries), changing: Mutex::new(()) })
+    }
+
+    /// Writes the keyring under a new key file, as [`LocalKeyring::create`] does.
+    ///
+    /// # Errors
+    /// As [`LocalKeyring::create`]; [`KeyFileError::Exists`] also when what an interrupted creation left is another one.
+    pub fn write(&self, key_file: &Path) -> Result<(), KeyFileError> {
+        let files = KeyFiles::new(key_file);
+        files.create(|key| seal_keyring_with_key_file(key, &self.entries().all))?;
+        if Self::open(key_file)?.describe() == self.describe() {
+            Ok(())
+        } else {
+            Err(KeyFileError::Exists(files.keyring().to_owned()))
+        }
     }
 
     fn entries(&self) -> RwLockReadGuard<'_, Entries> {
@@ -89,8 +132,9 @@ impl LocalKeyring {
         let mut all = self.entries().all.iter().map(copy_of).collect();
         change(&mut all)?;
         let entries = Entries::new(all).ok_or(KeyError::Damaged("no root key is active"))?;
-        let key = self.files.read_key().map_err(unavailable)?;
-        self.files.replace_keyring(&seal_keyring_with_key_file(&key, &entries.all)).map_err(unavailable)?;
+        let files = self.files.as_ref().ok_or(KeyError::Unsupported("the keyring is not written anywhere"))?;
+        let key = files.read_key().map_err(unavailable)?;
+        files.replace_keyring(&seal_keyring_with_key_file(&key, &entries.all)).map_err(unavailable)?;
         let description = entries.describe();
         *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
         Ok(description)

@@ -335,3 +335,59 @@ async fn a_root_key_whose_key_file_is_gone_does_not_rotate() {
     assert!(matches!(root.rotate().await, Err(KeyError::Unavailable(_))));
     assert_eq!(root.describe().generation, 1);
 }
+
+/// The lines of a share set, as they are put together again.
+fn text(lines: &[zeroize::Zeroizing<String>]) -> String {
+    lines.iter().map(|line| format!("{}\n", **line)).collect()
+}
+
+#[tokio::test]
+async fn shares_bring_back_every_generation_on_another_machine() {
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let keyring = LocalKeyring::create(&here.path().join("root.key")).unwrap();
+    let context = WrapContext { purpose: Purpose::MetadataKey, key_id: [1; 16], generation: 1 };
+    let key = Key32::generate();
+    let old = keyring.wrap(&context, &key).await.unwrap();
+    keyring.rotate().await.unwrap();
+    let new = keyring.wrap(&context, &key).await.unwrap();
+
+    let shares = keyring.split(2, 3).unwrap();
+    let key_file = there.path().join("folder/root.key");
+    LocalKeyring::join(&text(&shares[1..])).unwrap().write(&key_file).unwrap();
+    let recovered = LocalKeyring::open(&key_file).unwrap();
+    assert_eq!(recovered.describe(), keyring.describe());
+    for wrapped in [old, new] {
+        assert_eq!(recovered.unwrap(&context, &wrapped).await.unwrap().expose(), key.expose());
+    }
+}
+
+#[tokio::test]
+async fn what_was_joined_is_in_memory_alone_until_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = LocalKeyring::create(&folder.path().join("root.key")).unwrap();
+    let joined = LocalKeyring::join(&text(&keyring.split(2, 2).unwrap())).unwrap();
+    assert!(matches!(joined.rotate().await, Err(KeyError::Unsupported(_))));
+}
+
+#[test]
+fn a_keyring_is_never_written_over_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("root.key");
+    let keyring = LocalKeyring::create(&key_file).unwrap();
+    let before = std::fs::read(&key_file).unwrap();
+    let joined = LocalKeyring::join(&text(&keyring.split(2, 2).unwrap())).unwrap();
+    assert!(matches!(joined.write(&key_file), Err(KeyFileError::Exists(_))));
+    assert_eq!(std::fs::read(&key_file).unwrap(), before);
+}
+
+#[test]
+fn another_keyring_of_an_interrupted_creation_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let key_file = folder.path().join("root.key");
+    let keyring = LocalKeyring::create(&key_file).unwrap();
+    std::fs::rename(&key_file, folder.path().join("root.key.new")).unwrap();
+    let other = LocalKeyring::create(&folder.path().join("other.key")).unwrap();
+    let joined = LocalKeyring::join(&text(&other.split(2, 2).unwrap())).unwrap();
+    assert!(matches!(joined.write(&key_file), Err(KeyFileError::Exists(_))));
+    assert_eq!(LocalKeyring::open(&key_file).unwrap().describe(), keyring.describe());
+}
