@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use crate::config::Settings;
 use crate::control::command::{AuditShow, AuditVerify, KeyShow, RotateRoot};
 use crate::control::{Command, administer};
+use crate::shares::{Export, Recover, VerifyBackup};
 
 /// What an operator asks for.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
@@ -38,10 +39,16 @@ pub(crate) enum AuditCommand {
 /// `coffer key ...`
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Show the root key: provider, fingerprint, generations
+    /// Show the root key: provider, fingerprint, generations, backup
     Show(KeyShow),
     /// Make a new generation of the root key
     RotateRoot(RotateRoot),
+    /// Split the root key into shares, some of which together are the whole key
+    Export(Export),
+    /// Write the key file and the keyring from shares
+    Recover(Recover),
+    /// Prove that shares, or a copy of the key files, open this store
+    VerifyBackup(VerifyBackup),
 }
 
 impl Administer {
@@ -52,7 +59,7 @@ impl Administer {
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
         match self {
             Self::Audit(Asked { command, json }) => administer(settings, command.command(), json).await,
-            Self::Key(Asked { command, json }) => administer(settings, command.command(), json).await,
+            Self::Key(Asked { command, json }) => command.run(settings, json).await,
         }
     }
 }
@@ -67,10 +74,13 @@ impl AuditCommand {
 }
 
 impl KeyCommand {
-    fn command(self) -> Command {
+    async fn run(self, settings: &Settings, json: bool) -> Result<()> {
         match self {
-            Self::Show(command) => Command::KeyShow(command),
-            Self::RotateRoot(command) => Command::RotateRoot(command),
+            Self::Show(command) => administer(settings, Command::KeyShow(command), json).await,
+            Self::RotateRoot(command) => administer(settings, Command::RotateRoot(command), json).await,
+            Self::Export(export) => export.run(settings).await,
+            Self::Recover(recover) => recover.run(settings).await,
+            Self::VerifyBackup(verify) => verify.run(settings, json).await,
         }
     }
 }

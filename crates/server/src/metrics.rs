@@ -13,6 +13,7 @@ use coffer_store::{Clock as _, LifecycleProgress, SystemClock};
 use http::StatusCode;
 
 use crate::audit::AuditHealth;
+use crate::key_backup::BackupHealth;
 
 pub(crate) use targets::TargetMetrics;
 
@@ -32,6 +33,8 @@ pub(crate) struct Metrics {
     pub(crate) bucket_log_dropped: Arc<AtomicU64>,
     /// Whether the audit log of keys is intact.
     pub(crate) audit: AuditHealth,
+    /// Whether the root key has a backup that was verified.
+    pub(crate) key_backup: BackupHealth,
     /// What lifecycle rules did.
     pub(crate) lifecycle: LifecycleMetrics,
     /// What replication has done.
@@ -222,6 +225,10 @@ impl Metrics {
         if let Some(is_intact) = self.audit.is_intact() {
             let help = "Whether the audit log of keys is what was written: 1 or 0.";
             text.single("coffer_key_audit_intact", "gauge", help, u8::from(is_intact));
+        }
+        if let Some(verified) = self.key_backup.is_verified() {
+            let help = "Whether a backup of the root key as it is now was verified: 1 or 0.";
+            text.single("coffer_key_backup_verified", "gauge", help, u8::from(verified));
         }
         self.lifecycle.render(&mut text);
         text.replication(&self.replication);

@@ -24,6 +24,7 @@ use crate::credentials::{self, Root};
 use crate::data::{Data, LockedDirectory};
 use crate::hygiene;
 use crate::jobs;
+use crate::key_backup;
 use crate::listen::{Listener, Shared};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
@@ -72,7 +73,15 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let events = Arc::clone(&event_targets);
     let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics, &targets, events).await?);
     let logs = handler.logs().clone();
-    announce(&settings, &listeners, tls.as_deref(), &data, &root)?;
+    let backup_verified = key_backup::is_verified(&data.store, &*data.root).await?;
+    if !backup_verified && !data.made_key {
+        let generation = data.root.describe().generation;
+        tracing::warn!(
+            generation,
+            "no backup of the root key was verified; without the key nothing can be read: see `coffer key export`"
+        );
+    }
+    announce(&settings, &listeners, tls.as_deref(), &data, &root, backup_verified)?;
     let replicator =
         Replicator::new(data.store.clone(), targets, Arc::new(SystemClock), Arc::clone(&metrics.replication));
     let served = Served { handler, tls, metrics: Arc::clone(&metrics), replicator, event_targets, control };
@@ -109,7 +118,14 @@ fn made_certificate(settings: &Settings) -> CertificateSource {
     }
 }
 
-fn announce(settings: &Settings, listeners: &Listeners, tls: Option<&Tls>, data: &Data, root: &Root) -> Result<()> {
+fn announce(
+    settings: &Settings,
+    listeners: &Listeners,
+    tls: Option<&Tls>,
+    data: &Data,
+    root: &Root,
+    backup_verified: bool,
+) -> Result<()> {
     let address = |listener: &Option<Listener>| listener.as_ref().map(Listener::address).transpose();
     let data_directory = std::path::absolute(&settings.data)?;
     let key_file = std::path::absolute(&settings.key_file)?;
@@ -121,6 +137,7 @@ fn announce(settings: &Settings, listeners: &Listeners, tls: Option<&Tls>, data:
         data: &data_directory,
         key_file: &key_file,
         made_key: data.made_key,
+        backup_verified,
         root,
         region: &settings.region,
     };
@@ -161,6 +178,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
         let admin = Arc::new(Admin { engine, metrics: Arc::clone(&metrics) });
         tasks.spawn(listener.serve(None, admin, shared(ADMIN_CONNECTIONS), shutdown.clone()));
     }
+    tasks.spawn(key_backup::watch(Arc::clone(data), Arc::clone(&metrics), shutdown.clone()));
     tasks.spawn(control.serve(Administration::new(Arc::clone(data)), shutdown.clone()));
     if tls.is_some() || access_log.is_some() {
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));

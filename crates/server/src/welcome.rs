@@ -24,6 +24,8 @@ pub(crate) struct Welcome<'a> {
     pub(crate) key_file: &'a Path,
     /// Whether the root key was made just now.
     pub(crate) made_key: bool,
+    /// Whether a backup of the root key as it is now was verified.
+    pub(crate) backup_verified: bool,
     /// The root credentials; the secret is shown if they were made just now.
     pub(crate) root: &'a Root,
     /// The region.
@@ -46,6 +48,9 @@ impl Welcome<'_> {
         line("admin", &self.admin.map_or_else(|| "off".to_owned(), |address| url("http", address)));
         line("data", &self.data.display().to_string());
         line("root key", &self.key_file.display().to_string());
+        if !self.backup_verified {
+            line("", "no backup of it was verified yet: see `coffer key export`");
+        }
         if self.made_key {
             text += &self.backup();
         }
@@ -135,6 +140,7 @@ mod tests {
             data: Path::new("/data"),
             key_file: Path::new("/keys/root.key"),
             made_key: made,
+            backup_verified: !made,
             root: &if made { Root::Made(credentials) } else { Root::Kept },
             region: "us-east-1",
         }
@@ -150,6 +156,7 @@ mod tests {
             "--no-ssl --region=us-east-1 --host=127.0.0.1:9000 --host-bucket=127.0.0.1:9000",
             "--endpoint-url http://127.0.0.1:9000",
             "clients trust /keys/tls/ca.pem",
+            "no backup of it was verified yet: see `coffer key export`",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
@@ -160,6 +167,7 @@ mod tests {
         let text = text(false, Some("127.0.0.1:9000"));
         assert!(!text.contains("canary-secret"), "{text}");
         assert!(!text.contains("Back up"), "{text}");
+        assert!(!text.contains("no backup"), "{text}");
     }
 
     #[test]

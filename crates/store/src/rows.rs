@@ -18,6 +18,8 @@ pub enum RowTable {
     AccessKey,
     /// `W`: keys of the KMS, their aliases and grants.
     Kms,
+    /// `Y`: which backup of the root key was verified.
+    KeyBackup,
 }
 
 impl RowTable {
@@ -27,6 +29,7 @@ impl RowTable {
             Self::Identity => Table::Identity,
             Self::AccessKey => Table::AccessKey,
             Self::Kms => Table::Kms,
+            Self::KeyBackup => Table::KeyBackup,
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) enum Table {
     Kms,
     /// `X` + bucket id + upload id: ended uploads whose left-over parts are still to be removed. System.
     EndedUpload,
+    /// `Y`: which backup of the root key was verified. System.
+    KeyBackup,
 }
 
 impl Table {
@@ -82,6 +84,7 @@ impl Table {
             Self::Version => b'V',
             Self::Kms => b'W',
             Self::EndedUpload => b'X',
+            Self::KeyBackup => b'Y',
         }
     }
 
@@ -110,6 +113,7 @@ impl Table {
             Self::Version => b"version",
             Self::Kms => b"kms",
             Self::EndedUpload => b"ended-upload",
+            Self::KeyBackup => b"key-backup",
         }
     }
 

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::control::{Report, Session};
+use crate::key_backup::verified;
 
 /// Describes the root key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
@@ -33,6 +34,15 @@ impl KeyShow {
             let made = each.created.map_or_else(|| "-".to_owned(), |created| made(created, now));
             writeln!(text, "{:<10}  {:<12}  {made}", each.generation, state(each)).expect("a String takes any text");
         }
+        let backup = verified(&session.administration.data.store).await?;
+        let backup = backup.filter(|backup| backup.is_of(&description));
+        let said = match &backup {
+            Some(backup) => format!("verified {}", made(backup.verified_ms / 1000, now)),
+            None => {
+                "none of this generation was verified: `coffer key export`, then `coffer key verify-backup`".to_owned()
+            }
+        };
+        writeln!(text, "\nbackup       {said}").expect("a String takes any text");
         let generations: Vec<_> = generations
             .iter()
             .map(|each| json!({"generation": each.generation, "state": state(each), "created": each.created}))
@@ -44,6 +54,8 @@ impl KeyShow {
             "generation": description.generation,
             "fingerprint": description.fingerprint,
             "generations": generations,
+            "backup_verified": backup.is_some(),
+            "backup_verified_ms": backup.map(|backup| backup.verified_ms),
         });
         Ok(Report { text, data })
     }

@@ -4,6 +4,8 @@
 
 mod audit_show;
 mod audit_verify;
+mod backup_verified;
+mod key_exported;
 mod key_show;
 mod rotate_root;
 
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use audit_show::AuditShow;
 pub(crate) use audit_verify::AuditVerify;
+pub(crate) use backup_verified::BackupVerified;
+pub(crate) use key_exported::KeyExported;
 pub(crate) use key_show::KeyShow;
 pub(crate) use rotate_root::RotateRoot;
 
@@ -26,6 +30,10 @@ pub(crate) enum Command {
     AuditShow(AuditShow),
     /// Verify the audit log of keys.
     AuditVerify(AuditVerify),
+    /// Note that a backup of the root key opened the store.
+    BackupVerified(BackupVerified),
+    /// Note that the root key is exported.
+    KeyExported(KeyExported),
     /// Describe the root key.
     KeyShow(KeyShow),
     /// Make a new generation of the root key.
@@ -41,6 +49,8 @@ impl Command {
         match self {
             Self::AuditShow(command) => command.perform(session).await,
             Self::AuditVerify(command) => command.perform(session).await,
+            Self::BackupVerified(command) => command.perform(session).await,
+            Self::KeyExported(command) => command.perform(session).await,
             Self::KeyShow(command) => command.perform(session).await,
             Self::RotateRoot(command) => command.perform(session).await,
         }
