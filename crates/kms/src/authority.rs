@@ -61,6 +61,7 @@ impl Kms {
             Err(error) if DENIALS.contains(&error.code) => KeyOutcome::Denied(error.code.to_owned()),
             Err(error) => KeyOutcome::Failed(error.code.to_owned()),
         };
+        self.0.metrics.used(action, &outcome);
         let mut details = Vec::new();
         if let Authority::Caller { via, request_id, .. } = by {
             details.push(("request-id".to_owned(), (*request_id).to_owned()));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use coffer_crypto::Key32;
-use coffer_keyring::{KmsError, Purpose, RootKeys, WrapContext};
+use coffer_keyring::{KeyError, KmsError, Purpose, RootKeys, WrapContext};
 
 use crate::error::{from_provider, invalid_ciphertext};
 use crate::names::KeyId;
@@ -61,7 +61,7 @@ impl Kms {
     ) -> Result<MaterialRecord, KmsError> {
         let provider = self.provider(key_store)?;
         let wrapped = provider.wrap(&context(id, generation), &Key32::generate()).await;
-        let wrapped = wrapped.map_err(|error| from_provider(&error))?;
+        let wrapped = wrapped.map_err(|error| self.provider_failed(key_store, &error))?;
         Ok(MaterialRecord { generation, created_ms: self.now_ms(), wrapped, on_demand })
     }
 
@@ -78,9 +78,14 @@ impl Kms {
         }
         let provider = self.provider(key.key_store.as_deref())?;
         let unwrapped = provider.unwrap(&context(key.id, generation), &record.wrapped).await;
-        let material = Arc::new(unwrapped.map_err(|error| from_provider(&error))?);
+        let material = Arc::new(unwrapped.map_err(|error| self.provider_failed(key.key_store.as_deref(), &error))?);
         self.0.materials.put((key.id, generation), Arc::clone(&material), now_ms);
         Ok(material)
+    }
+
+    fn provider_failed(&self, key_store: Option<&str>, error: &KeyError) -> KmsError {
+        self.0.metrics.provider_failed(key_store);
+        from_provider(error)
     }
 
     fn provider(&self, key_store: Option<&str>) -> Result<&Arc<dyn RootKeys>, KmsError> {

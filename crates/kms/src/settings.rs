@@ -8,6 +8,7 @@ use coffer_keyring::{KeyAudit, RootKeys};
 use coffer_store::{Clock, Store};
 
 use crate::material::Materials;
+use crate::metrics::KmsMetrics;
 
 /// The settings.
 pub struct KmsSettings {
@@ -33,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) audit: Arc<dyn KeyAudit>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) materials: Materials,
+    pub(crate) metrics: Arc<KmsMetrics>,
 }
 
 impl Kms {
@@ -46,7 +48,14 @@ impl Kms {
         audit: Arc<dyn KeyAudit>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self(Arc::new(Inner { store, iam, root, settings, audit, clock, materials: Materials::default() }))
+        let (materials, metrics) = (Materials::default(), Arc::default());
+        Self(Arc::new(Inner { store, iam, root, settings, audit, clock, materials, metrics }))
+    }
+
+    /// What is counted of the keys and their use.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<KmsMetrics> {
+        &self.0.metrics
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

@@ -17,7 +17,6 @@ use coffer_meta::{Engine, MemoryEngine};
 use coffer_store::{Bootstrap, Clock, Settings, Store};
 use serde_json::Value;
 
-use crate::authority::Authority;
 use crate::settings::{Kms, KmsSettings};
 
 /// The account that owns the keys of the tests.
@@ -106,10 +105,6 @@ impl World {
     pub(crate) async fn key(&self) -> String {
         let made = self.call("CreateKey", &serde_json::json!({})).await.unwrap();
         made["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
-    }
-
-    pub(crate) fn authority(&self) -> Authority<'_> {
-        Authority::Caller { caller: &self.caller, context: &self.context, via: None, request_id: REQUEST_ID }
     }
 }
 

@@ -46,7 +46,10 @@ impl Kms {
             }
             after = match listed.last() {
                 Some((row, _)) if listed.len() == BATCH => Some(row.clone()),
-                _ => return Ok(counts),
+                _ => {
+                    self.0.metrics.set_keys(counts);
+                    return Ok(counts);
+                }
             };
         }
     }

@@ -1,13 +1,15 @@
 //! Counters of what the server does, in the text format of Prometheus.
 
+mod keys;
 mod targets;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use coffer_kms::KmsMetrics;
 use coffer_replication::ReplicationMetrics;
 use coffer_store::{Clock as _, LifecycleProgress, SystemClock};
 use http::StatusCode;
@@ -39,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) lifecycle: LifecycleMetrics,
     /// What replication has done.
     pub(crate) replication: Arc<ReplicationMetrics>,
+    /// The keys of the KMS and their use; set once there is one.
+    pub(crate) kms: OnceLock<Arc<KmsMetrics>>,
     /// Connections accepted.
     connections: Counter,
     /// Connections open now.
@@ -232,6 +236,9 @@ impl Metrics {
         }
         self.lifecycle.render(&mut text);
         text.replication(&self.replication);
+        if let Some(kms) = self.kms.get() {
+            keys::render(kms, &mut text);
+        }
         let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner);
         text.family("coffer_requests_total", "counter", "Requests answered, by operation and class of status.");
         for (name, operation) in operations.iter() {

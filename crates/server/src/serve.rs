@@ -72,6 +72,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
     let events = Arc::clone(&event_targets);
     let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics, &targets, events).await?);
+    let _ = metrics.kms.set(Arc::clone(handler.kms().metrics()));
     let logs = handler.logs().clone();
     let backup_verified = key_backup::is_verified(&data.store, &*data.root).await?;
     if !backup_verified && !data.made_key {
