@@ -11,14 +11,18 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 const USAGE: &str = "\
-cargo xtask test    install what the tests need, run every test, print the counts
-cargo xtask tidy    check file sizes, documentation, the crate graph and words
+cargo xtask test         install what the tests need, run every test, print the counts
+cargo xtask test --fips  the same for the FIPS build, which needs cmake and Go
+cargo xtask tidy         check file sizes, documentation, the crate graph and words
 ";
 
 fn main() -> ExitCode {
-    let outcome = match std::env::args().nth(1).as_deref() {
-        Some("test") => test::run(),
-        Some("tidy") => tidy(),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments[..] {
+        ["test"] => test::run(false),
+        ["test", "--fips"] => test::run(true),
+        ["tidy"] => tidy(),
         _ => {
             say(USAGE);
             return ExitCode::from(2);

@@ -52,6 +52,14 @@ pub(crate) fn python(root: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// Installs what the FIPS module is built with.
+pub(crate) fn fips() -> Result<()> {
+    let tools = [("cmake", "--version"), ("perl", "--version"), ("go", "version")];
+    let missing = tools.iter().filter(|(program, argument)| !succeeds(program, &[*argument]));
+    let packages: Vec<_> = missing.map(|(program, _)| if *program == "go" { "golang-go" } else { *program }).collect();
+    if packages.is_empty() { Ok(()) } else { install(&packages) }
+}
+
 /// Installs the identity provider of the tests, at the versions of its lock file.
 fn identity_provider(folder: &Path) -> Result<()> {
     let wanted = fs::read_to_string(folder.join("package-lock.json")).context("package-lock.json cannot be read")?;

@@ -11,14 +11,31 @@ use crate::counts::Counts;
 use crate::{root, say, setup};
 
 /// Runs everything and prints the counts; the last line is `N passed, N failed`. Returns whether nothing failed.
-pub(crate) fn run() -> Result<bool> {
+///
+/// With `fips` all of it is about the build with the feature of that name, which is made in a folder of its own.
+pub(crate) fn run(fips: bool) -> Result<bool> {
     let started = Instant::now();
     let root = root();
     let python = setup::python(&root)?;
-    let cargo = ["test", "--workspace", "--locked", "--no-fail-fast"];
-    let unit = counted(Command::new(cargo_path()).args(cargo).current_dir(&root), Counts::of_cargo_line)?;
-    setup::run(Command::new(cargo_path()).args(["build", "--release", "--locked"]).current_dir(&root))?;
-    let end_to_end = counted(&mut pytest(&python, &root), Counts::of_pytest_line)?;
+    if fips {
+        setup::fips()?;
+    }
+    let target = root.join("target/fips");
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = Command::new(cargo_path());
+        cargo.args(arguments).current_dir(&root);
+        if fips {
+            cargo.args(["--features", "coffer/fips", "--target-dir"]).arg(&target);
+        }
+        cargo
+    };
+    let unit = counted(&mut cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]), Counts::of_cargo_line)?;
+    setup::run(&mut cargo(&["build", "--release", "--locked"]))?;
+    let mut pytest = pytest(&python, &root);
+    if fips {
+        pytest.env("COFFER_BIN", target.join("release/coffer"));
+    }
+    let end_to_end = counted(&mut pytest, Counts::of_pytest_line)?;
     say(&format!("\ncargo test:  {unit}"));
     say(&format!("end to end:  {end_to_end}"));
     say(&format!("in {} s", started.elapsed().as_secs()));

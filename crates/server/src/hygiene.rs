@@ -1,6 +1,6 @@
 //! What the process denies itself before it touches a key.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
 
@@ -8,8 +8,9 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpabl
 /// every file that is made is the user's alone. Raises the limit of open files as far as it goes.
 ///
 /// # Errors
-/// When the system refuses one of them.
+/// When the system refuses one of them, or the cryptographic module of a FIPS build is not in its FIPS mode.
 pub(crate) fn apply() -> Result<()> {
+    ensure!(!cfg!(feature = "fips") || coffer_crypto::is_fips(), "the cryptographic module is not in its FIPS mode");
     umask(Mode::RWXG | Mode::RWXO);
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
         .context("core files cannot be forbidden")?;

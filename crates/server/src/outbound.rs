@@ -67,6 +67,9 @@ impl OutboundTls {
             .map_err(|error| format!("TLS: {error}"))?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        if cfg!(feature = "fips") && !config.fips() {
+            return Err("TLS is not in its FIPS mode".to_owned());
+        }
         Ok(TlsConnector::from(Arc::new(config)))
     }
 }

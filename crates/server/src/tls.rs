@@ -122,6 +122,7 @@ fn config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>> {
         .with_single_cert(chain, private)
         .with_context(|| format!("{} and {} do not belong together", certificate.display(), key.display()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    anyhow::ensure!(!cfg!(feature = "fips") || config.fips(), "TLS is not in its FIPS mode");
     Ok(Arc::new(config))
 }
 
