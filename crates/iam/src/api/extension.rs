@@ -26,7 +26,7 @@ pub trait ApiService: Send + Sync {
     /// Every action that there is, by name.
     fn actions(&self) -> &'static [&'static str];
 
-    /// Whether the answer to an action holds a secret, which goes to other machines over HTTPS only.
+    /// Whether an action, or its answer, sends a secret, which goes to other machines over HTTPS only.
     fn shows_secret(&self, action: &str) -> bool;
 
     /// Does what is asked, and returns the object of the answer; an empty text for actions without one.

@@ -36,7 +36,7 @@ pub struct ApiConnection {
 }
 
 impl ApiConnection {
-    /// Refuses an action whose answer shows a secret to whoever listens on the way: over plain HTTP it goes to clients
+    /// Refuses an action that shows a secret to whoever listens on the way: over plain HTTP it goes to clients
     /// on this machine only.
     ///
     /// # Errors
@@ -50,8 +50,8 @@ impl ApiConnection {
             return Ok(());
         }
         Err(ApiError::access_denied(format!(
-            "The answer to {action} holds a secret, which is sent to another machine over HTTPS only. Use the https:// \
-             endpoint of this server."
+            "{action} sends a secret, which goes to another machine over HTTPS only. Use the https:// endpoint of this \
+             server."
         )))
     }
 }

@@ -93,8 +93,8 @@ const ACTIONS: &[&str] = &[
     "VerifyMac",
 ];
 
-/// The actions whose answers hold a secret.
-const SHOW_SECRETS: [&str; 3] = ["Decrypt", "GenerateDataKey", "GenerateRandom"];
+/// The actions that send a secret, or whose answers do.
+const SHOW_SECRETS: [&str; 4] = ["Decrypt", "Encrypt", "GenerateDataKey", "GenerateRandom"];
 
 #[async_trait]
 impl ApiService for Kms {
