@@ -164,3 +164,7 @@ impl Kms {
         Ok((key, ciphertext))
     }
 }
+
+#[cfg(test)]
+#[path = "data_keys_tests.rs"]
+mod tests;

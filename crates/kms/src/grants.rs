@@ -239,3 +239,7 @@ pub(crate) fn read_grant_id(text: &str) -> Result<GrantId, KmsError> {
 pub(crate) fn no_grant(id: &str) -> KmsError {
     not_found(format!("Grant ID {id} not found"))
 }
+
+#[cfg(test)]
+#[path = "grants_tests.rs"]
+mod tests;
