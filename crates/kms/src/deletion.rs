@@ -2,24 +2,15 @@
 
 use coffer_keyring::KmsError;
 use coffer_store::{RowChanges, RowTable, RowVersion};
-use minicbor::decode::{Decode, Decoder, Error};
 
 use crate::error::from_store;
-use crate::records::{KeyRecord, KeyStateRecord, alias_row, grant_rows, key_row, listing_row};
+use crate::records::{
+    GrantRecord, KeyRecord, KeyStateRecord, alias_row, grant_rows, key_row, listing_row, retirable_row,
+};
 use crate::settings::Kms;
 
 /// The rows that are looked at or removed at a time.
 const BATCH: usize = 500;
-
-/// A row, whatever it holds.
-struct AnyRecord;
-
-impl<'b, C> Decode<'b, C> for AnyRecord {
-    fn decode(decoder: &mut Decoder<'b>, _: &mut C) -> Result<Self, Error> {
-        decoder.skip()?;
-        Ok(Self)
-    }
-}
 
 impl Kms {
     /// Destroys a key whose waiting period is over: one commit takes its material and its aliases. Its row stays, without
@@ -76,12 +67,15 @@ impl Kms {
     pub(crate) async fn clear_away(&self, deleted: &KeyRecord) -> Result<(), KmsError> {
         let store = &self.0.store;
         loop {
-            let grants = store.rows::<AnyRecord>(RowTable::Kms, &grant_rows(&deleted.id), None, BATCH).await;
+            let grants = store.rows::<GrantRecord>(RowTable::Kms, &grant_rows(&deleted.id), None, BATCH).await;
             let grants = grants.map_err(|error| from_store(&error))?;
             let mut changes = RowChanges::new();
-            grants.iter().for_each(|(row, AnyRecord)| {
+            for (row, grant) in &grants {
                 changes.delete(RowTable::Kms, row);
-            });
+                if let Some(retiring) = &grant.retiring {
+                    changes.delete(RowTable::Kms, &retirable_row(&retiring.id, &grant.key_id, &grant.id));
+                }
+            }
             if grants.len() < BATCH {
                 changes.delete(RowTable::Kms, &listing_row(&deleted.account, &deleted.id));
             }

@@ -5,9 +5,15 @@ use serde_json::json;
 
 use crate::authority::Authority;
 use crate::names::parse_key_id;
-use crate::records::{AliasRecord, KeyRecord, KeyStateRecord, MarkRecord, alias_row, grant_rows, key_row};
+use crate::records::{
+    AliasRecord, GrantRecord, GrantedRecord, KeyRecord, KeyStateRecord, MarkRecord, alias_row, grant_row, grant_rows,
+    key_row, retirable_row, retirable_rows,
+};
 use crate::testing::World;
 use crate::upkeep::KeyCounts;
+
+/// Who may retire the grants of the tests.
+const RETIRING: &str = "111122223333";
 
 /// A key with this many grants, which waits for its deletion.
 async fn doomed(world: &World, grants: u32) -> String {
@@ -15,8 +21,22 @@ async fn doomed(world: &World, grants: u32) -> String {
     let (store, id) = (&world.kms.0.store, parse_key_id(&key_id).unwrap());
     let mut changes = RowChanges::new();
     for number in 0..grants {
-        let row = [&grant_rows(&id)[..], &number.to_be_bytes()].concat();
-        changes.put(store, RowTable::Kms, &row, &MarkRecord { made_ms: 1 });
+        let mut grant_id = [0; 32];
+        grant_id[..4].copy_from_slice(&number.to_be_bytes());
+        let somebody = GrantedRecord { arn: "arn:aws:iam::111122223333:root".to_owned(), id: RETIRING.to_owned() };
+        let grant = GrantRecord {
+            id: grant_id,
+            key_id: id,
+            grantee: somebody.clone(),
+            retiring: Some(somebody),
+            operations: vec!["Decrypt".to_owned()],
+            constraint: None,
+            name: String::new(),
+            created_ms: 1,
+            issuing_account: "000000000000".to_owned(),
+        };
+        changes.put(store, RowTable::Kms, &grant_row(&id, &grant_id), &grant);
+        changes.put(store, RowTable::Kms, &retirable_row(RETIRING, &id, &grant_id), &MarkRecord { made_ms: 1 });
     }
     assert!(store.commit_rows(changes).await.unwrap());
     world.call("CreateAlias", &json!({ "AliasName": "alias/doomed", "TargetKeyId": key_id })).await.unwrap();
@@ -29,9 +49,13 @@ async fn row(world: &World, key_id: &str) -> KeyRecord {
     world.kms.0.store.row(RowTable::Kms, &key_row(&id)).await.unwrap().0.unwrap()
 }
 
+/// How many rows of grants there are.
 async fn grants(world: &World, key_id: &str) -> usize {
-    let prefix = grant_rows(&parse_key_id(key_id).unwrap());
-    world.kms.0.store.rows::<MarkRecord>(RowTable::Kms, &prefix, None, 9999).await.unwrap().len()
+    let store = &world.kms.0.store;
+    let grants = grant_rows(&parse_key_id(key_id).unwrap());
+    let grants = store.rows::<GrantRecord>(RowTable::Kms, &grants, None, 9999).await.unwrap().len();
+    let retirable = store.rows::<MarkRecord>(RowTable::Kms, &retirable_rows(RETIRING), None, 9999).await.unwrap().len();
+    grants + retirable
 }
 
 #[tokio::test]
@@ -80,7 +104,7 @@ async fn a_deletion_that_was_interrupted_is_finished_the_next_time() {
     let (key, version) = world.kms.key(&parse_key_id(&key_id).unwrap()).await.unwrap().unwrap();
     assert!(world.kms.delete_if_due(&key, version).await.unwrap().is_ok());
     // The process ends here. Its grants are still there, and of no use to anybody.
-    assert_eq!(grants(&world, &key_id).await, 3);
+    assert_eq!(grants(&world, &key_id).await, 6);
     assert_eq!(world.call("ListKeys", &json!({})).await.unwrap()["Keys"], json!([]));
     world.audit.take();
     world.other_process().upkeep().await.unwrap();
@@ -98,7 +122,7 @@ async fn a_deletion_that_is_cancelled_at_the_last_moment_does_not_happen() {
     world.call("CancelKeyDeletion", &json!({ "KeyId": key_id })).await.unwrap();
     assert!(world.kms.delete_if_due(&key, version).await.is_none());
     assert_eq!(row(&world, &key_id).await.state, KeyStateRecord::Disabled);
-    assert_eq!(grants(&world, &key_id).await, 1);
+    assert_eq!(grants(&world, &key_id).await, 2);
     world.call("DescribeKey", &json!({ "KeyId": "alias/doomed" })).await.unwrap();
 }
 
