@@ -244,7 +244,7 @@ def test_a_window_is_from_7_to_30_days(server, key, days):
 
 
 def test_a_key_is_destroyed_when_its_window_is_over(make_server):
-    server = make_server(environment={"COFFER_KMS_DAY_SECONDS": "1"}).start()
+    server = make_server(environment={"COFFER_KMS_DAY_MS": "300"}).start()
     kms = client_of("kms", server)
     key, kept = kms.create_key()["KeyMetadata"], kms.create_key()["KeyMetadata"]
     kms.create_alias(AliasName="alias/doomed", TargetKeyId=key["KeyId"])

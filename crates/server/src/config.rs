@@ -70,8 +70,8 @@ pub(crate) struct Settings {
     pub(crate) lifecycle_interval_seconds: u64,
     /// The length of the days that lifecycle rules count, in seconds.
     pub(crate) lifecycle_day_seconds: u64,
-    /// The length of the days until KMS keys are deleted and between their rotations, in seconds.
-    pub(crate) kms_day_seconds: u64,
+    /// The length of the days until KMS keys are deleted and between their rotations, in milliseconds.
+    pub(crate) kms_day_ms: u64,
     /// How long an event waits for its target before it is dropped, in seconds.
     pub(crate) notification_max_age_seconds: u64,
     /// Where events can be sent; tables of the configuration file alone.
@@ -131,7 +131,7 @@ impl Settings {
             server_access_log_seconds: 300,
             lifecycle_interval_seconds: 24 * 60 * 60,
             lifecycle_day_seconds: 24 * 60 * 60,
-            kms_day_seconds: 24 * 60 * 60,
+            kms_day_ms: 24 * 60 * 60 * 1000,
             notification_max_age_seconds: 4 * 24 * 60 * 60,
             notification: TargetSettings::new(),
             log: String::from("info"),

@@ -74,11 +74,8 @@ impl S3 {
         let documents = HttpsDocuments::new(settings.oidc_private_networks.clone(), settings.oidc_ca_file.as_deref())?;
         let iam = Iam::new(store.clone(), iam, Arc::new(documents));
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
-        let kms = KmsSettings {
-            region: settings.region.clone(),
-            key_stores: BTreeMap::new(),
-            day_ms: settings.kms_day_seconds.saturating_mul(1000),
-        };
+        let kms =
+            KmsSettings { region: settings.region.clone(), key_stores: BTreeMap::new(), day_ms: settings.kms_day_ms };
         let audit = Arc::clone(&data.audit) as Arc<dyn KeyAudit>;
         let kms = Kms::new(store.clone(), iam.clone(), Arc::clone(&data.root), kms, audit, Arc::new(SystemClock));
         let operations = OperationSettings {

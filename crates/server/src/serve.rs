@@ -202,7 +202,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
         day_ms: settings.lifecycle_day_seconds.saturating_mul(1000),
     };
     tasks.spawn(jobs::follow_lifecycle_rules(data.store.clone(), lifecycle, Arc::clone(&metrics), shutdown.clone()));
-    let day = Duration::from_secs(settings.kms_day_seconds);
+    let day = Duration::from_millis(settings.kms_day_ms);
     tasks.spawn(jobs::keep_up_keys(handler.kms().clone(), day, shutdown.clone()));
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));

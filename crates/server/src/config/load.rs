@@ -218,7 +218,7 @@ fn check(settings: &Settings) -> Result<()> {
         ("server_access_log_seconds", settings.server_access_log_seconds),
         ("lifecycle_interval_seconds", settings.lifecycle_interval_seconds),
         ("lifecycle_day_seconds", settings.lifecycle_day_seconds),
-        ("kms_day_seconds", settings.kms_day_seconds),
+        ("kms_day_ms", settings.kms_day_ms),
         ("notification_max_age_seconds", settings.notification_max_age_seconds),
     ] {
         ensure!(value > 0, "`{name}` must be at least 1");

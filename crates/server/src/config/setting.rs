@@ -152,9 +152,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Number(|s| &mut s.lifecycle_day_seconds),
     },
     Setting {
-        name: "kms_day_seconds",
-        about: "For tests only: the length of the days until KMS keys are deleted and between their rotations, in seconds",
-        kind: Kind::Number(|s| &mut s.kms_day_seconds),
+        name: "kms_day_ms",
+        about: "For tests only: the length of the days until KMS keys are deleted and between their rotations, in milliseconds",
+        kind: Kind::Number(|s| &mut s.kms_day_ms),
     },
     Setting {
         name: "notification_max_age_seconds",
