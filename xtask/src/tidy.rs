@@ -47,7 +47,10 @@ const GRAPH: &[(&str, &[&str])] = &[
             "coffer-seal",
         ],
     ),
-    ("coffer-s3", &["coffer-access", "coffer-configuration", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
+    (
+        "coffer-s3",
+        &["coffer-access", "coffer-configuration", "coffer-crypto", "coffer-keyring", "coffer-sigv4", "coffer-store"],
+    ),
     ("coffer-replication", &["coffer-configuration", "coffer-sigv4", "coffer-store"]),
     ("coffer-iam", &["coffer-access", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
     ("coffer-kms", &["coffer-access", "coffer-crypto", "coffer-iam", "coffer-keyring", "coffer-seal", "coffer-store"]),

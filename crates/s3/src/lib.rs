@@ -20,6 +20,7 @@ pub mod cors;
 pub mod error;
 pub mod etag;
 pub mod headers;
+pub mod kms;
 pub mod log;
 pub mod metadata;
 pub mod notification;

@@ -19,6 +19,7 @@ mod hygiene;
 mod identities;
 mod jobs;
 mod key_backup;
+mod kms;
 mod listen;
 mod lock;
 mod logs;

@@ -30,6 +30,7 @@ use crate::data::Data;
 use crate::documents::HttpsDocuments;
 use crate::forwarded::{client_address, says_https};
 use crate::identities::IamIdentities;
+use crate::kms::ForS3;
 use crate::listen::{Answer, Client, Handler};
 use crate::logs::{Entry, Logs};
 use crate::metrics::Metrics;
@@ -100,6 +101,7 @@ impl S3 {
         let bucket_logs = BucketLogs::new(store.clone(), identities.clone(), bucket_logs, Arc::new(SystemClock));
         let operations = S3Operations::new(store, identities.clone(), operations)
             .with_event_targets(event_targets)
+            .with_kms(Arc::new(ForS3::new(kms.clone(), &settings.region)))
             .with_replication(Arc::new(replication::Asked(Arc::clone(targets))));
         Ok(Self {
             service: S3Service::new(operations, identities, service, Arc::new(SystemClock)),

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use coffer_access::{AclGrant, AclPermission, Caller, Context, Decision, Grant, Policy, Principal, Question, evaluate};
-use coffer_store::{EncryptionMode, InstanceId, ObjectInfo, ObjectKey, ObjectVersion, StoreError, VersionId};
+use coffer_store::{InstanceId, ObjectInfo, ObjectKey, ObjectVersion, StoreError, VersionId};
 
-use super::{Authorizer, Target, context, lists, store_error};
+use super::{Authorizer, Target, context, encryption, lists, store_error};
 use crate::error::S3Error;
 use crate::request::S3Request;
 use crate::route::Operation;
 
 /// An action that a caller wants to do.
 pub(super) struct Case<'a> {
-    authorizer: &'a Authorizer,
-    request: &'a S3Request,
+    pub(super) authorizer: &'a Authorizer,
+    pub(super) request: &'a S3Request,
     pub(super) caller: &'a Caller,
-    action: &'static str,
-    target: Target<'a>,
+    pub(super) action: &'static str,
+    pub(super) target: Target<'a>,
     /// The account that owns the bucket.
     owner: &'a str,
     /// The policy of the bucket.
@@ -216,8 +216,10 @@ impl<'a> Case<'a> {
         if self.policy.is_none() && !self.has_own_policies() {
             return Ok(Context::new());
         }
+        let mut context = context::of_request(self.request, &self.authorizer.region);
         let encryption = self.encryption().await?;
-        let mut context = context::of_request(self.request, &self.authorizer.region, encryption);
+        context.set_if(encryption::METHOD, encryption.method);
+        context.set_if(encryption::KMS_KEY, encryption.kms_key);
         context.set("aws:ResourceAccount", self.owner);
         context.set("s3:ResourceAccount", self.owner);
         context.set_if("s3:VersionId", self.target.version_id);
@@ -230,39 +232,6 @@ impl<'a> Case<'a> {
         Ok(context)
     }
 
-    /// The method of encryption that the request names, or, where it must not name one, that the upload was begun with.
-    ///
-    /// Policies that demand a method would else refuse every part of an upload that was begun with it.
-    async fn encryption(&self) -> Result<Option<String>, S3Error> {
-        let named = context::encryption(self.request);
-        let is_of_upload = matches!(
-            self.request.route.operation,
-            Operation::UploadPart | Operation::UploadPartCopy | Operation::CompleteMultipartUpload
-        );
-        if !is_of_upload || self.action != "s3:PutObject" || !self.looks_at(context::ENCRYPTION) {
-            return Ok(named);
-        }
-        let upload_id = self.request.query.get("uploadId").and_then(InstanceId::parse);
-        let key = self.target.key.and_then(|key| ObjectKey::new(key).ok());
-        let (Some(upload_id), Some(key)) = (upload_id, key) else { return Ok(named) };
-        let mode = match self.authorizer.store.upload(self.target.bucket, &key, upload_id).await {
-            Ok(upload) => Some(upload.mode),
-            // A completion that is repeated finds the object that it made.
-            Err(StoreError::NoSuchUpload) => {
-                let object = self.object().await?.filter(|object| object.instance_id == upload_id);
-                object.map(|object| object.mode)
-            }
-            Err(error) => return Err(store_error(&error)),
-        };
-        Ok(match mode {
-            None => named,
-            Some(EncryptionMode::SseS3) => Some("AES256".to_owned()),
-            Some(EncryptionMode::SseKms) => Some("aws:kms".to_owned()),
-            Some(EncryptionMode::DsseKms) => Some("aws:kms:dsse".to_owned()),
-            Some(EncryptionMode::SseC) => None,
-        })
-    }
-
     fn has_own_policies(&self) -> bool {
         self.own_policies().next().is_some() || self.caller.session_policies.is_some()
     }
@@ -273,7 +242,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a policy looks at a condition key that starts so.
-    fn looks_at(&self, key: &str) -> bool {
+    pub(super) fn looks_at(&self, key: &str) -> bool {
         self.own_policies().chain(&self.policy).any(|policy| policy.looks_at(key))
     }
 }

@@ -20,8 +20,8 @@ use crate::xml::{parse_tag_resource, parse_tagging};
 /// Values are as they were sent: a policy is asked before anybody has looked whether they are sound. Of a header that
 /// stands several times the values are joined, so that it equals none of them; what reads it later refuses it.
 ///
-/// `encryption` is the method that the write is to be judged by.
-pub(super) fn of_request(request: &S3Request, region: &str, encryption: Option<String>) -> Context {
+/// Those of encryption are not among them: there is more to be asked about.
+pub(super) fn of_request(request: &S3Request, region: &str) -> Context {
     let headers = request.headers.as_map();
     let mut context = Context::new();
     context.set("aws:SourceIp", request.connection.client.to_string());
@@ -39,7 +39,6 @@ pub(super) fn of_request(request: &S3Request, region: &str, encryption: Option<S
             context.set_if(key, text(headers, header));
         }
     }
-    context.set_if(ENCRYPTION, encryption);
     set_signature(&mut context, request);
     // The same source has many spellings; a policy compares with one.
     if let Ok(source) = CopySource::parse(&request.headers) {
@@ -172,9 +171,9 @@ fn creates_object(operation: Operation) -> Option<bool> {
     }
 }
 
-/// The method of encryption that a request names.
-pub(super) fn encryption(request: &S3Request) -> Option<String> {
-    text(request.headers.as_map(), "x-amz-server-side-encryption")
+/// The text of a header of the request.
+pub(super) fn header(request: &S3Request, name: &str) -> Option<String> {
+    text(request.headers.as_map(), name)
 }
 
 /// The text of a header; of several of the same name, all of them.
@@ -184,12 +183,9 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(values.fold(first, |joined, value| joined + "," + &value))
 }
 
-/// The condition key of the method of encryption.
-pub(super) const ENCRYPTION: &str = "s3:x-amz-server-side-encryption";
-
 /// Condition keys that are headers by another name.
 #[rustfmt::skip]
-const HEADER_KEYS: [(&str, &str); 19] = [
+const HEADER_KEYS: [(&str, &str); 18] = [
     ("s3:if-match", "if-match"),
     ("s3:if-none-match", "if-none-match"),
     ("s3:object-lock-legal-hold", "x-amz-object-lock-legal-hold"),
@@ -204,7 +200,6 @@ const HEADER_KEYS: [(&str, &str); 19] = [
     ("s3:x-amz-grant-write-acp", "x-amz-grant-write-acp"),
     ("s3:x-amz-metadata-directive", "x-amz-metadata-directive"),
     ("s3:x-amz-object-ownership", "x-amz-object-ownership"),
-    ("s3:x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-aws-kms-key-id"),
     ("s3:x-amz-server-side-encryption-customer-algorithm", "x-amz-server-side-encryption-customer-algorithm"),
     ("s3:x-amz-storage-class", "x-amz-storage-class"),
     ("s3:x-amz-tagging-directive", "x-amz-tagging-directive"),

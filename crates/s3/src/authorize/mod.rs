@@ -7,6 +7,7 @@
 mod actions;
 mod case;
 mod context;
+mod encryption;
 mod lists;
 mod policies;
 
@@ -18,6 +19,7 @@ use coffer_store::{Bucket, PublicAccessBlock, Store, StoreError};
 
 use crate::auth::Identities;
 use crate::error::S3Error;
+use crate::kms::{Kms, NoKms};
 use crate::request::{Principal, S3Request};
 use case::Case;
 use policies::Policies;
@@ -73,12 +75,23 @@ pub(crate) struct Authorizer {
     first_account: String,
     anonymous: Caller,
     policies: Policies,
+    kms: Arc<dyn Kms>,
 }
 
 impl Authorizer {
     pub(crate) fn new(store: Store, identities: Arc<dyn Identities>, region: String, first_account: String) -> Self {
         let (anonymous, policies) = (Caller::anonymous(), Policies::default());
-        Self { store, identities, region, first_account, anonymous, policies }
+        Self { store, identities, region, first_account, anonymous, policies, kms: Arc::new(NoKms) }
+    }
+
+    /// The same, with a KMS: policies are asked which key would be used.
+    pub(crate) fn with_kms(self, kms: Arc<dyn Kms>) -> Self {
+        Self { kms, ..self }
+    }
+
+    /// The KMS.
+    pub(crate) fn kms(&self) -> &Arc<dyn Kms> {
+        &self.kms
     }
 
     /// The account that owns a bucket.
@@ -143,7 +156,7 @@ impl Authorizer {
     /// # Errors
     /// `AccessDenied`.
     pub(crate) fn check_account(&self, request: &S3Request, action: &'static str) -> Result<(), S3Error> {
-        let context = context::of_request(request, &self.region, None);
+        let context = context::of_request(request, &self.region);
         self.check_own(&request.principal, action, "*", None, &context)
     }
 
@@ -155,7 +168,7 @@ impl Authorizer {
         if account_of_arn(role_arn) != request.principal.account() {
             return Err(S3Error::access_denied_because("Cross-account pass role is not allowed."));
         }
-        let mut context = context::of_request(request, &self.region, None);
+        let mut context = context::of_request(request, &self.region);
         context.set("iam:PassedToService", "s3.amazonaws.com");
         self.check_own(&request.principal, "iam:PassRole", role_arn, Some(role_arn), &context)
     }
@@ -171,7 +184,7 @@ impl Authorizer {
         tags: &[Tag],
     ) -> Result<(), S3Error> {
         let arn = bucket_arn(request.bucket_name());
-        let mut context = context::of_request(request, &self.region, None);
+        let mut context = context::of_request(request, &self.region);
         context.set_if("s3:LocationConstraint", location);
         context::set_resource_tags(&mut context, tags);
         let tagging = (!tags.is_empty()).then_some("s3:TagResource");

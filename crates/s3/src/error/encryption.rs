@@ -165,26 +165,4 @@ impl S3Error {
     pub fn encryption_header_not_supported(header: &'static str, value: &str) -> Self {
         Self::invalid_argument(format!("{header} header is not supported for this operation."), header, Some(value))
     }
-
-    /// K-HDR: a KMS header without `x-amz-server-side-encryption: aws:kms`.
-    #[must_use]
-    pub fn kms_header_without_kms(method: Option<&str>) -> Self {
-        let message = "Server Side Encryption with AWS KMS managed key requires HTTP header \
-                       x-amz-server-side-encryption : aws:kms";
-        Self::invalid_argument(message, SSE_ARGUMENT, method)
-    }
-
-    /// SSE-KMS on a server without a KMS. AWS has no such case, so this is a plain refusal.
-    #[must_use]
-    pub fn kms_not_configured() -> Self {
-        let message = "Server side encryption specified but KMS is not configured";
-        Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
-    }
-
-    /// B-KMSID: a KMS key in a default encryption that is not by KMS.
-    #[must_use]
-    pub fn kms_key_not_applicable() -> Self {
-        let message = "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse";
-        Self::invalid_argument(message, "ApplyServerSideEncryptionByDefault", None)
-    }
 }

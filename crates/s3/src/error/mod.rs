@@ -10,6 +10,7 @@ mod cors;
 mod encryption;
 mod general;
 mod integrity;
+mod kms;
 mod lifecycle;
 mod logging;
 mod notification;

@@ -14,9 +14,9 @@ impl S3Error {
         )
     }
 
-    /// The object is under a customer key.
+    /// The object is under a customer key, or sealed in two layers.
     #[must_use]
-    pub fn encryption_update_of_customer_key() -> Self {
+    pub fn encryption_update_of_unsupported_type() -> Self {
         Self::invalid_request(
             "The UpdateObjectEncryption operation doesn't support source objects with the encryption type DSSE-KMS or \
              SSE-C. Only source objects encrypted with SSE-S3 or SSE-KMS are supported.",

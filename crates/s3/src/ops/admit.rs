@@ -4,7 +4,7 @@ use coffer_store::{Bucket, BucketName};
 use http::HeaderValue;
 
 use super::store_error::Subject;
-use super::{S3Operations, bucket_tagging, object_tagging, owner};
+use super::{S3Operations, bucket_tagging, object_encryption, object_tagging, owner};
 use crate::auth::BUCKET_REGION;
 use crate::authorize::{Needs, Target, further, needs};
 use crate::copy_source::CopySource;
@@ -36,12 +36,13 @@ impl S3Operations {
             found => found?,
         };
         self.read_lock_document(request).await;
-        let tags_document_len = match operation {
+        let document_len = match operation {
             Operation::TagResource => Some(bucket_tagging::MAX_DOCUMENT_LEN),
             Operation::PutObjectTagging => Some(object_tagging::MAX_DOCUMENT_LEN),
+            Operation::UpdateObjectEncryption => Some(object_encryption::MAX_DOCUMENT_LEN),
             _ => None,
         };
-        if let Some(max_len) = tags_document_len {
+        if let Some(max_len) = document_len {
             // Whom nothing can allow it does not get to be read.
             self.authorizer.check_any(request, &bucket)?;
             request.admitted.document = Some(request.body.read_all(max_len).await?);

@@ -3,11 +3,12 @@
 use coffer_store::{ObjectSums, PartInfo};
 use http::header;
 
-use super::get::ascii;
+use super::get::{ascii, check_kms};
 use super::listing::MOST_ENTRIES;
 use super::store_error::{KeyRole, Subject};
 use super::{CustomerKeyOption as _, S3Operations, algorithms, keys, version};
 use crate::error::S3Error;
+use crate::kms::OnBehalf;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::sse;
@@ -34,9 +35,11 @@ impl S3Operations {
             ..Subject::default()
         };
         let usable = customer_key.usable();
-        let found = self.store.get_object(&bucket, target, keys(usable.as_deref())).await;
+        let on_behalf = OnBehalf::of(request, &self.kms);
+        let found = self.store.get_object(&bucket, target, keys(usable.as_deref(), &on_behalf)).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
+        check_kms(&info, &on_behalf)?;
         let sums = reader.sums().await.map_err(|error| subject.error(error))?;
         let parts = match (info.part_count, wants("ObjectParts") && info.parts_show_checksums) {
             (Some(_), true) => Some(reader.part_infos().await.map_err(|error| subject.error(error))?),

@@ -32,7 +32,12 @@ impl S3Operations {
                 kms_key_id: None,
                 bucket_key_enabled: configuration.bucket_key_enabled.unwrap_or(false),
             }),
-            Some(_) => return Err(S3Error::kms_not_configured()),
+            // Whether there is such a key is found out when something is to be sealed under it, as on S3.
+            Some(default) => Some(BucketEncryption {
+                algorithm: default.algorithm,
+                kms_key_id: default.kms_master_key_id,
+                bucket_key_enabled: configuration.bucket_key_enabled.unwrap_or(false),
+            }),
         };
         let sse_c_blocked = configuration.blocked.map(|blocked| blocked == BlockedEncryption::SseC);
         let change = BucketEncryptionChange { default, sse_c_blocked };

@@ -14,6 +14,7 @@ use crate::checksum::{ChecksumType, CompleteChecksum};
 use crate::conditional::WriteCondition;
 use crate::error::S3Error;
 use crate::etag::quoted;
+use crate::kms::OnBehalf;
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::sse;
@@ -49,10 +50,11 @@ impl S3Operations {
         }
         let parts = named.into_iter().map(completed_part).collect::<Result<Vec<_>, _>>()?;
         let usable = customer_key.usable();
+        let on_behalf = OnBehalf::of(request, &self.kms);
         let complete = CompleteUpload {
             upload_id,
             parts,
-            keys: keys(usable.as_deref()),
+            keys: keys(usable.as_deref(), &on_behalf),
             expected_size,
             expected_checksum: checksum.checksum.map(|(algorithm, value, _)| (algorithms::stored(algorithm), value)),
             conditions: write_conditions(condition),
@@ -72,7 +74,8 @@ impl S3Operations {
             algorithms::xml_sums(sums, completed.info.part_count, xml);
         }));
         response.status = StatusCode::OK;
-        write_encryption(completed.info.mode, customer_key.as_ref(), &mut response.headers);
+        let info = &completed.info;
+        write_encryption(info.mode, info.kms.as_ref(), customer_key.as_ref(), &mut response.headers);
         version::write_new_version(completed.info.version, &mut response.headers);
         write_expiration(&bucket, &key, &completed.info, &mut response.headers);
         Ok(response)

@@ -1,13 +1,12 @@
 //! CopyObject.
 
-use coffer_store::{Bucket, ChangedBy, CopyObject, ObjectKey, ObjectReader, ObjectVersion};
+use coffer_store::{Bucket, ChangedBy, CopyObject, EncryptionMode, Keys, ObjectKey, ObjectReader, ObjectVersion};
 use http::StatusCode;
 
 use super::expiration::write_expiration;
 use super::get::{ascii, write_encryption};
-use super::put::{applied, customer_key};
 use super::store_error::{KeyRole, Subject};
-use super::{CustomerKeyOption as _, S3Operations, UsableKey, algorithms, keys, version, write_conditions};
+use super::{CustomerKeyOption as _, S3Operations, algorithms, keys, version, write_conditions};
 use crate::authorize::Target;
 use crate::checksum::parse_checksum_algorithm;
 use crate::conditional::{ReadConditions, WriteCondition};
@@ -15,6 +14,7 @@ use crate::copy_source::CopySource;
 use crate::error::S3Error;
 use crate::etag::quoted;
 use crate::headers::Headers;
+use crate::kms::OnBehalf;
 use crate::log::FurtherObject;
 use crate::metadata::Metadata;
 use crate::object_lock::requested_lock;
@@ -45,16 +45,17 @@ impl S3Operations {
         let algorithm = parse_checksum_algorithm(&request.headers)?.map(algorithms::stored);
 
         let usable = source_key.usable();
-        let reader = self.copy_reader(request, usable.as_ref(), &conditions).await?;
+        let on_behalf = OnBehalf::of(request, &self.kms);
+        let reader = self.copy_reader(request, keys(usable.as_deref(), &on_behalf), &conditions).await?;
         let source_version = reader.info().version;
         let (source, source_bucket) = source(request)?;
         let onto_itself = source.bucket == request.bucket_name() && source.key == key.as_str();
         let changes_something = replace
             || request.headers.contains("x-amz-storage-class")
             || request.headers.contains("x-amz-website-redirect-location")
-            || !matches!(encryption, RequestEncryption::Unspecified)
+            || !matches!(encryption, RequestEncryption::Unspecified { bucket_key: None })
             || bucket.encryption().is_some()
-            || source_key.is_some();
+            || reader.info().mode != EncryptionMode::SseS3;
         if onto_itself && source.version_id.is_none() && !changes_something {
             return Err(S3Error::copy_to_itself());
         }
@@ -68,8 +69,9 @@ impl S3Operations {
             true => Metadata::parse(&request.headers)?,
             false => Metadata::from_fields(reader.info().headers.clone()).of_copy(&request.headers)?,
         };
+        let sealing = self.sealing(request, &bucket, encryption).await?;
         let copy = CopyObject {
-            encryption: applied(&encryption),
+            encryption: sealing.encryption(),
             headers: Some(metadata.fields().to_vec()),
             tags: if replace_tags { Some(pairs(parse_tagging_header(&request.headers)?)) } else { None },
             storage_class: storage_class.unwrap_or("STANDARD").to_owned(),
@@ -90,7 +92,11 @@ impl S3Operations {
             algorithms::xml_sums(copied.sums.as_ref(), None, xml);
         }));
         response.status = StatusCode::OK;
-        write_encryption(copied.info.mode, customer_key(&encryption), &mut response.headers);
+        let info = &copied.info;
+        write_encryption(info.mode, info.kms.as_ref(), sealing.customer_key(), &mut response.headers);
+        if let Some(context) = sealing.context() {
+            sse::write_context(context, &mut response.headers);
+        }
         version::write_new_version(copied.info.version, &mut response.headers);
         write_expiration(&bucket, &key, &copied.info, &mut response.headers);
         if source_bucket.versioning().is_some() {
@@ -99,11 +105,11 @@ impl S3Operations {
         Ok(response)
     }
 
-    /// Finds the source of a copy, with its key, and checks the conditions on it.
+    /// Finds the source of a copy, with the keys to it, and checks the conditions on it.
     pub(super) async fn copy_reader<'k>(
         &self,
         request: &S3Request,
-        customer_key: Option<&'k UsableKey<'_>>,
+        keys: Keys<'k>,
         conditions: &ReadConditions,
     ) -> Result<ObjectReader<'k>, S3Error> {
         let (source, bucket) = source(request)?;
@@ -117,10 +123,7 @@ impl S3Operations {
         let found = async {
             let version = version::parse_version_id(source.version_id.as_deref())?;
             let key = ObjectKey::new(source.key.as_str()).map_err(|_| S3Error::no_such_key(&source.key))?;
-            let found = self
-                .store
-                .get_object(bucket, ObjectVersion { key: &key, version }, keys(customer_key.map(|key| &**key)))
-                .await;
+            let found = self.store.get_object(bucket, ObjectVersion { key: &key, version }, keys).await;
             found.map_err(|error| subject.error(error))
         };
         let found = match found.await {

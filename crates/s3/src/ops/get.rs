@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use coffer_store::{Bucket, EncryptionMode, ObjectInfo, ObjectReader, ObjectStream, ObjectSums};
+use coffer_store::{Bucket, EncryptionMode, KmsInfo, ObjectInfo, ObjectReader, ObjectStream, ObjectSums};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::expiration::write_expiration_of_read;
@@ -14,11 +14,12 @@ use crate::checksum::parse_checksum_mode;
 use crate::conditional::ReadConditions;
 use crate::error::S3Error;
 use crate::etag::quoted;
+use crate::kms::OnBehalf;
 use crate::metadata::{Metadata, response_overrides};
 use crate::range::{content_range, requested_range};
 use crate::request::S3Request;
 use crate::response::{BrokenBody, ResponseBody, S3Response};
-use crate::sse::{self, AppliedEncryption, CustomerKey};
+use crate::sse::{self, AppliedEncryption, CustomerKey, DSSE_KMS, SSE_KMS};
 use crate::storage_class::write_storage_class;
 use crate::time::http_date;
 
@@ -59,9 +60,11 @@ impl S3Operations {
         let target = version::target(request, &key)?;
         let subject = subject(request);
         let customer_key = read.customer_key.usable();
-        let found = self.store.get_object(&bucket, target, keys(customer_key.as_deref())).await;
+        let on_behalf = OnBehalf::of(request, &self.kms);
+        let found = self.store.get_object(&bucket, target, keys(customer_key.as_deref(), &on_behalf)).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
+        check_kms(&info, &on_behalf)?;
         read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
         let (range, partial) = wanted_range(&read, request, &reader)?;
         let (part_sums, whole) = (part_sums(&read, &reader).await, range == (0..info.size));
@@ -86,9 +89,12 @@ impl S3Operations {
         let target = version::target(request, &key)?;
         let subject = subject(request);
         let customer_key = read.customer_key.usable();
+        let on_behalf = OnBehalf::of(request, &self.kms);
         if read.part_number.is_none() {
-            let found = self.store.head_object(&bucket, target, keys(customer_key.as_deref()), read.show_sums).await;
+            let keys = keys(customer_key.as_deref(), &on_behalf);
+            let found = self.store.head_object(&bucket, target, keys, read.show_sums).await;
             let (info, sums) = found.map_err(|error| subject.error(error))?;
+            check_kms(&info, &on_behalf)?;
             read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
             let range = requested_range(&request.headers, info.size)?;
             let sums = sums.filter(|_| range.is_none());
@@ -98,9 +104,10 @@ impl S3Operations {
             write_expiration_of_read(request, &bucket, &key, &info, &mut response.headers);
             return Ok(response);
         }
-        let found = self.store.get_object(&bucket, target, keys(customer_key.as_deref())).await;
+        let found = self.store.get_object(&bucket, target, keys(customer_key.as_deref(), &on_behalf)).await;
         let reader = found.map_err(|error| subject.error(error))?;
         let info = reader.info().clone();
+        check_kms(&info, &on_behalf)?;
         read.conditions.check(&info.etag, info.last_modified_ms / 1000).map_err(|error| described(error, &info))?;
         let (range, _) = wanted_range(&read, request, &reader)?;
         let sums = part_sums(&read, &reader).await.map_err(|error| subject.error(error))?;
@@ -109,6 +116,15 @@ impl S3Operations {
         self.write_tagging_count(request, &bucket, &info, &mut response.headers).await?;
         write_expiration_of_read(request, &bucket, &key, &info, &mut response.headers);
         Ok(response)
+    }
+}
+
+/// K-TLS, K-SIGV4: what is under a key of a KMS is shown over TLS and to who is known alone, even where no key is needed
+/// to show it.
+pub(super) fn check_kms(info: &ObjectInfo, on_behalf: &OnBehalf) -> Result<(), S3Error> {
+    match info.kms {
+        None => Ok(()),
+        Some(_) => on_behalf.check().map_err(S3Error::kms),
     }
 }
 
@@ -209,7 +225,7 @@ fn answer(
         headers.insert("x-amz-replication-status", HeaderValue::from_static(replication_status(status)));
     }
     algorithms::write_sums(sums, info.part_count, headers);
-    write_encryption(info.mode, read.customer_key.as_ref(), headers);
+    write_encryption(info.mode, info.kms.as_ref(), read.customer_key.as_ref(), headers);
     Metadata::from_fields(info.headers.clone()).write(headers);
     if !headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("binary/octet-stream"));
@@ -238,12 +254,22 @@ fn described(error: S3Error, info: &ObjectInfo) -> S3Error {
 }
 
 /// Says how an object is encrypted.
-pub(super) fn write_encryption(mode: EncryptionMode, customer_key: Option<&CustomerKey>, headers: &mut HeaderMap) {
+pub(super) fn write_encryption(
+    mode: EncryptionMode,
+    kms: Option<&KmsInfo>,
+    customer_key: Option<&CustomerKey>,
+    headers: &mut HeaderMap,
+) {
+    let of_kms = |method| AppliedEncryption::Kms {
+        method,
+        key_arn: kms.map_or("", |kms| kms.key_arn.as_str()),
+        bucket_key_enabled: kms.is_some_and(|kms| kms.bucket_key_enabled),
+    };
     let applied = match mode {
         EncryptionMode::SseS3 => AppliedEncryption::SseS3,
         EncryptionMode::SseC => AppliedEncryption::CustomerKey { md5: customer_key.map(CustomerKey::md5) },
-        EncryptionMode::SseKms => AppliedEncryption::Kms,
-        EncryptionMode::DsseKms => AppliedEncryption::KmsInTwoLayers,
+        EncryptionMode::SseKms => of_kms(SSE_KMS),
+        EncryptionMode::DsseKms => of_kms(DSSE_KMS),
     };
     sse::write_applied(&applied, headers);
 }

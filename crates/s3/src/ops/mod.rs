@@ -39,6 +39,7 @@ mod put;
 mod replication;
 mod request_payment;
 mod restore;
+mod sealing;
 mod store_error;
 mod uploads;
 mod version;
@@ -70,6 +71,7 @@ use crate::conditional::WriteCondition;
 use crate::cors::Crossing;
 use crate::error::S3Error;
 use crate::etag::ETagCondition;
+use crate::kms::{BucketKeys, Kms, OnBehalf};
 use crate::notification::{EventTargets, NoEventTargets};
 use crate::request::S3Request;
 use crate::response::S3Response;
@@ -98,6 +100,8 @@ pub struct S3Operations {
     settings: OperationSettings,
     event_targets: Arc<dyn EventTargets>,
     replication: Arc<dyn ReplicationTargets>,
+    kms: Arc<dyn Kms>,
+    bucket_keys: BucketKeys,
 }
 
 impl S3Operations {
@@ -111,7 +115,9 @@ impl S3Operations {
             settings.account_id.clone(),
         );
         let (event_targets, replication) = (Arc::new(NoEventTargets), Arc::new(NoReplicationTargets));
-        Self { store, identities, authorizer, settings, event_targets, replication }
+        let kms = Arc::clone(authorizer.kms());
+        let bucket_keys = BucketKeys::default();
+        Self { store, identities, authorizer, settings, event_targets, replication, kms, bucket_keys }
     }
 
     /// The same, with targets that events can be sent to.
@@ -124,6 +130,12 @@ impl S3Operations {
     #[must_use]
     pub fn with_replication(self, replication: Arc<dyn ReplicationTargets>) -> Self {
         Self { replication, ..self }
+    }
+
+    /// The same, with a KMS.
+    #[must_use]
+    pub fn with_kms(self, kms: Arc<dyn Kms>) -> Self {
+        Self { authorizer: self.authorizer.with_kms(Arc::clone(&kms)), kms, ..self }
     }
 
     /// C-BLOCK: refuses a write that names a customer key, sound or not, to a bucket that blocks them.
@@ -415,9 +427,9 @@ impl CustomerKeyOption for Option<&CustomerKey> {
     }
 }
 
-/// What opens an object or upload: the key that the client sent.
-fn keys(customer: Option<&Key32>) -> Keys<'_> {
-    Keys { customer, ..Keys::NONE }
+/// What opens an object or upload: the key that the client sent, and the KMS on their behalf.
+fn keys<'a>(customer: Option<&'a Key32>, data_keys: &'a OnBehalf) -> Keys<'a> {
+    Keys { customer, data_keys }
 }
 
 fn usable(customer_key: &CustomerKey) -> UsableKey<'_> {

@@ -13,6 +13,7 @@ use crate::checksum::RequestedChecksums;
 use crate::conditional::ReadConditions;
 use crate::error::S3Error;
 use crate::etag::quoted;
+use crate::kms::OnBehalf;
 use crate::object_lock::is_kept;
 use crate::range::{copied_range, parse_copy_source_range};
 use crate::request::S3Request;
@@ -41,10 +42,11 @@ impl S3Operations {
         }
         check_algorithm(&upload, &requested)?;
         let usable = customer_key.usable();
+        let on_behalf = OnBehalf::of(request, &self.kms);
         let put = UploadPart {
             upload_id: upload.upload_id,
             number,
-            keys: keys(usable.as_deref()),
+            keys: keys(usable.as_deref(), &on_behalf),
             wanted: wanted(&requested),
         };
         let shown = put.wanted.algorithm;
@@ -59,7 +61,7 @@ impl S3Operations {
                 response.headers.insert(HeaderName::from_static(algorithm.header()), ascii(&value));
             }
         }
-        write_encryption(upload.mode, customer_key.as_ref(), &mut response.headers);
+        write_encryption(upload.mode, upload.kms.as_ref(), customer_key.as_ref(), &mut response.headers);
         Ok(response)
     }
 
@@ -74,7 +76,8 @@ impl S3Operations {
         sse::check_method_of_upload(&request.headers, upload.mode == EncryptionMode::SseS3)?;
 
         let source_usable = source_key.usable();
-        let reader = self.copy_reader(request, source_usable.as_ref(), &conditions).await?;
+        let on_behalf = OnBehalf::of(request, &self.kms);
+        let reader = self.copy_reader(request, keys(source_usable.as_deref(), &on_behalf), &conditions).await?;
         let (size, source_version) = (reader.info().size, reader.info().version);
         let range = match range {
             Some(range) => copied_range(range, size)?,
@@ -89,13 +92,13 @@ impl S3Operations {
         let put = UploadPart {
             upload_id: upload.upload_id,
             number,
-            keys: keys(usable.as_deref()),
+            keys: keys(usable.as_deref(), &on_behalf),
             wanted: WantedDigests::default(),
         };
         let stored = self.store.upload_part(&bucket, &key, put, &mut ReadBody::new(stream)).await;
         let stored = stored.map_err(|error| subject.error(error))?;
         let mut response = copy_part_result(&upload, &stored);
-        write_encryption(upload.mode, customer_key.as_ref(), &mut response.headers);
+        write_encryption(upload.mode, upload.kms.as_ref(), customer_key.as_ref(), &mut response.headers);
         if let Some((_, source_bucket)) = request.admitted.source.as_ref()
             && source_bucket.versioning().is_some()
         {

@@ -18,7 +18,7 @@ impl S3Operations {
     pub(super) async fn post_object(&self, request: &mut S3Request) -> Result<S3Response, S3Error> {
         let form = request.form.take().ok_or_else(S3Error::internal_error)?;
         let tags = form.tagging.map(|document| form_tags(&document, &request.headers)).transpose()?;
-        let (stored, encryption) = self.store_body(request, tags).await?;
+        let (stored, sealing) = self.store_body(request, tags).await?;
         let etag = quoted(&stored.info.etag);
         let location = request.location();
         let mut response = match form.answer.redirect(request.bucket_name(), request.key_text(), &etag) {
@@ -38,7 +38,7 @@ impl S3Operations {
             }
             None => S3Response::new(form.answer.status).with(header::LOCATION, &location),
         };
-        write_stored(&stored, super::put::customer_key(&encryption), &mut response.headers);
+        write_stored(&stored, sealing.customer_key(), &mut response.headers);
         write_expiration(&request.bucket()?, &request.object_key()?, &stored.info, &mut response.headers);
         Ok(response)
     }

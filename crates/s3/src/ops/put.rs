@@ -1,12 +1,13 @@
 //! PutObject.
 
 use coffer_configuration::Tag;
-use coffer_store::{ChangedBy, Encryption, MAX_PUT_LEN, PutObject, StoredObject};
+use coffer_store::{ChangedBy, MAX_PUT_LEN, PutObject, StoredObject};
 use http::{HeaderMap, StatusCode, header};
 
 use super::body::{ObjectBody, wanted};
 use super::expiration::write_expiration;
 use super::get::{ascii, write_encryption};
+use super::sealing::Sealing;
 use super::store_error::Subject;
 use super::{S3Operations, algorithms, version, write_conditions};
 use crate::checksum::RequestedChecksums;
@@ -19,7 +20,7 @@ use crate::object_lock::{is_kept, requested_lock};
 use crate::request::S3Request;
 use crate::response::S3Response;
 use crate::route::Operation;
-use crate::sse::{self, CustomerKey, RequestEncryption};
+use crate::sse::{self, CustomerKey};
 use crate::storage_class::parse_storage_class;
 use crate::tags::{pairs, parse_tagging_header};
 
@@ -28,9 +29,12 @@ impl S3Operations {
         if request.body.announced_len().is_none() {
             return Err(S3Error::missing_content_length());
         }
-        let (stored, encryption) = self.store_body(request, None).await?;
+        let (stored, sealing) = self.store_body(request, None).await?;
         let mut response = S3Response::new(StatusCode::OK);
-        write_stored(&stored, customer_key(&encryption), &mut response.headers);
+        write_stored(&stored, sealing.customer_key(), &mut response.headers);
+        if let Some(context) = sealing.context() {
+            sse::write_context(context, &mut response.headers);
+        }
         write_expiration(&request.bucket()?, &request.object_key()?, &stored.info, &mut response.headers);
         Ok(response)
     }
@@ -41,7 +45,7 @@ impl S3Operations {
         &self,
         request: &mut S3Request,
         tags: Option<Vec<Tag>>,
-    ) -> Result<(StoredObject, RequestEncryption), S3Error> {
+    ) -> Result<(StoredObject, Sealing), S3Error> {
         let (bucket, key) = (request.bucket()?, request.object_key()?);
         self.check_sse_c_blocked(request, &bucket, "s3:PutObject")?;
         let access = self.access_of_new_object(request, &bucket, "s3:PutObject").await?;
@@ -56,9 +60,9 @@ impl S3Operations {
         }
         let condition = WriteCondition::of_put(&request.headers)?;
         let encryption = sse::for_write(&request.headers)?;
-        let is_form = request.route.operation == Operation::PostObject;
+        let sealing = self.sealing(request, &bucket, encryption).await?;
         let put = PutObject {
-            encryption: applied(&encryption),
+            encryption: sealing.encryption(),
             headers: stored_headers.metadata,
             storage_class: stored_headers.storage_class,
             tags: tags.map_or(stored_headers.tags, pairs),
@@ -71,7 +75,7 @@ impl S3Operations {
         let mut body = ObjectBody { body: &mut request.body, requested: &requested };
         let stored = self.store.put_object(&bucket, &key, put, &mut body).await;
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
-        Ok((stored.map_err(|error| subject.error(error))?, encryption))
+        Ok((stored.map_err(|error| subject.error(error))?, sealing))
     }
 }
 
@@ -109,29 +113,10 @@ fn refuse_append(headers: &Headers) -> Result<(), S3Error> {
     if headers.contains(OFFSET) { Err(S3Error::not_implemented_header(OFFSET)) } else { Ok(()) }
 }
 
-/// How the store is to seal what is written.
-pub(super) fn applied(encryption: &RequestEncryption) -> Encryption<'_> {
-    match encryption {
-        // Every bucket's default is SSE-S3 as long as there is no KMS.
-        RequestEncryption::Unspecified | RequestEncryption::SseS3 => Encryption::SseS3,
-        RequestEncryption::CustomerKey(key) => {
-            Encryption::SseC(key.key().expect("a key of the wrong length is refused where it is new"))
-        }
-    }
-}
-
-/// The customer key that a write names.
-pub(super) fn customer_key(encryption: &RequestEncryption) -> Option<&CustomerKey> {
-    match encryption {
-        RequestEncryption::CustomerKey(key) => Some(key),
-        RequestEncryption::Unspecified | RequestEncryption::SseS3 => None,
-    }
-}
-
 /// Says what was stored: version, ETag, checksums, encryption.
 pub(super) fn write_stored(stored: &StoredObject, customer_key: Option<&CustomerKey>, headers: &mut HeaderMap) {
     version::write_new_version(stored.info.version, headers);
     headers.insert(header::ETAG, ascii(&quoted(&stored.info.etag)));
     algorithms::write_sums(stored.sums.as_ref(), stored.info.part_count, headers);
-    write_encryption(stored.info.mode, customer_key, headers);
+    write_encryption(stored.info.mode, stored.info.kms.as_ref(), customer_key, headers);
 }

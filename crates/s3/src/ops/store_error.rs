@@ -70,11 +70,8 @@ impl Subject<'_> {
                 KeyRole::Part => S3Error::customer_key_for_part(),
                 KeyRole::Complete => S3Error::customer_key_for_complete(),
             },
-            StoreError::EncryptionNotUpdatable => S3Error::encryption_update_of_customer_key(),
-            StoreError::Kms(error) => {
-                tracing::error!(%error, "a data key cannot be opened");
-                S3Error::service_unavailable()
-            }
+            StoreError::EncryptionNotUpdatable => S3Error::encryption_update_of_unsupported_type(),
+            StoreError::Kms(error) => S3Error::kms(error),
             StoreError::PreconditionFailed(condition) => S3Error::precondition_failed(condition),
             StoreError::InvalidPart { part_number, etag } => S3Error::invalid_part(self.upload_id, part_number, &etag),
             StoreError::InvalidPartOrder => S3Error::invalid_part_order(self.upload_id),

@@ -7,12 +7,13 @@ use super::expiration::write_abort;
 use super::get::write_encryption;
 use super::listing::{ListQuery, MOST_ENTRIES};
 use super::owner::Owners;
-use super::put::{StoredHeaders, applied, customer_key};
+use super::put::StoredHeaders;
 use super::store_error::{KeyRole, Subject};
 use super::{CustomerKeyOption as _, S3Operations, algorithms, keys};
 use crate::checksum::{ChecksumType, parse_upload_checksum};
 use crate::error::S3Error;
 use crate::etag::quoted;
+use crate::kms::OnBehalf;
 use crate::object_lock::requested_lock;
 use crate::request::S3Request;
 use crate::response::S3Response;
@@ -28,15 +29,17 @@ impl S3Operations {
         let stored_headers = StoredHeaders::parse(&request.headers)?;
         let checksum = parse_upload_checksum(&request.headers)?;
         let encryption = sse::for_write(&request.headers)?;
+        let lock = requested_lock(request, &bucket)?;
+        let sealing = self.sealing(request, &bucket, encryption).await?;
         let create = CreateUpload {
-            encryption: applied(&encryption),
+            encryption: sealing.encryption(),
             headers: stored_headers.metadata,
             storage_class: stored_headers.storage_class,
             tags: stored_headers.tags,
             access,
             algorithm: checksum.map(|(algorithm, _)| algorithms::stored(algorithm)),
             composite: checksum.is_some_and(|(_, checksum_type)| checksum_type == ChecksumType::Composite),
-            lock: requested_lock(request, &bucket)?,
+            lock,
         };
         let subject = Subject { bucket: request.bucket_name(), key: key.as_str(), ..Subject::default() };
         let created = self.store.create_upload(&bucket, &key, create).await;
@@ -46,7 +49,10 @@ impl S3Operations {
                 .text("Key", key.as_str())
                 .text("UploadId", upload.upload_id.to_string());
         }));
-        write_encryption(upload.mode, customer_key(&encryption), &mut response.headers);
+        write_encryption(upload.mode, upload.kms.as_ref(), sealing.customer_key(), &mut response.headers);
+        if let Some(context) = sealing.context() {
+            sse::write_context(context, &mut response.headers);
+        }
         write_abort(&bucket, &upload, &mut response.headers);
         if let Some((algorithm, checksum_type)) = checksum {
             let mut put = |name, value| {
@@ -78,7 +84,9 @@ impl S3Operations {
         // One more than the page holds tells whether there is more.
         let limit = max.min(MOST_ENTRIES) + 1;
         let usable = customer_key.usable();
-        let listed = self.store.list_parts(&bucket, &key, upload_id, keys(usable.as_deref()), after, limit).await;
+        let on_behalf = OnBehalf::of(request, &self.kms);
+        let keys = keys(usable.as_deref(), &on_behalf);
+        let listed = self.store.list_parts(&bucket, &key, upload_id, keys, after, limit).await;
         let (upload, mut parts) = listed.map_err(|error| subject.error(error))?;
         let truncated = max > 0 && parts.len() > max;
         parts.truncate(max);

@@ -4,6 +4,8 @@
 //! checks is S3's, and shows in the answers: conflict with another method, algorithm there, key there, MD5 there
 //! (writes), key not too short, MD5 right, algorithm `AES256`, key of 32 bytes (where a new key is introduced).
 
+mod kms;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use coffer_crypto::{Key32, ct_eq, md5};
@@ -12,6 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::error::S3Error;
 use crate::headers::Headers;
+
+pub use kms::{KmsRequest, RequestContext, S3_ARN};
 
 /// A key that the customer provides with every request. No `Debug`, no `Clone`.
 pub struct CustomerKey {
@@ -36,21 +40,35 @@ impl CustomerKey {
 
 /// The encryption that a write asks for.
 pub enum RequestEncryption {
-    /// Nothing said: the bucket's default.
-    Unspecified,
+    /// No method named: the bucket's default, which a header may tell to use a bucket key or not.
+    Unspecified {
+        /// What the header says.
+        bucket_key: Option<bool>,
+    },
     /// SSE-S3, by name.
     SseS3,
+    /// SSE-KMS or DSSE-KMS.
+    Kms(KmsRequest),
     /// SSE-C.
     CustomerKey(CustomerKey),
 }
 
-/// Refuses customer keys, of the object or of a copy source, sound or not, unless the request came over TLS.
+/// Refuses customer keys, of the object or of a copy source, sound or not, and SSE-KMS, unless the request came over
+/// TLS.
 ///
 /// # Errors
-/// C-TLS.
+/// C-TLS, K-TLS.
 pub fn check_transport(headers: &Headers, tls: bool) -> Result<(), S3Error> {
-    let named = [&OBJECT, &COPY_SOURCE].into_iter().flatten().any(|name| headers.contains(name));
-    if named && !tls { Err(S3Error::customer_key_over_http()) } else { Ok(()) }
+    if tls {
+        return Ok(());
+    }
+    if [&OBJECT, &COPY_SOURCE].into_iter().flatten().any(|name| headers.contains(name)) {
+        return Err(S3Error::customer_key_over_http());
+    }
+    if headers.all(METHOD).any(|method| method.starts_with(b"aws:kms")) {
+        return Err(S3Error::kms_over_http());
+    }
+    Ok(())
 }
 
 /// Whether the request names a customer key for what it writes or reads, sound or not: what blocks on a bucket that
@@ -63,7 +81,7 @@ pub fn names_customer_key(headers: &Headers) -> bool {
 /// For PutObject, PostObject, CreateMultipartUpload.
 ///
 /// # Errors
-/// S-METHOD, C-CONFLICT, K-HDR, the refusal of SSE-KMS, then C-NOALG to C-LEN.
+/// S-METHOD, C-CONFLICT, K-HDR, then C-NOALG to C-LEN, or K-CTX.
 pub fn for_write(headers: &Headers) -> Result<RequestEncryption, S3Error> {
     refuse_unknown(headers)?;
     let method = method_of_write(headers)?;
@@ -130,10 +148,15 @@ pub fn for_read(headers: &Headers) -> Result<Option<CustomerKey>, S3Error> {
 pub enum AppliedEncryption<'a> {
     /// SSE-S3.
     SseS3,
-    /// SSE-KMS.
-    Kms,
-    /// DSSE-KMS.
-    KmsInTwoLayers,
+    /// SSE-KMS or DSSE-KMS.
+    Kms {
+        /// `aws:kms` or `aws:kms:dsse`.
+        method: &'static str,
+        /// The ARN of the key, whatever the request called it.
+        key_arn: &'a str,
+        /// Whether the data key is that of the bucket: said only if so.
+        bucket_key_enabled: bool,
+    },
     /// SSE-C. Complete without the key answers without the MD5.
     CustomerKey {
         /// Base64 of the key's MD5.
@@ -148,11 +171,13 @@ pub fn write_applied(applied: &AppliedEncryption<'_>, headers: &mut HeaderMap) {
         AppliedEncryption::SseS3 => {
             headers.insert(HeaderName::from_static(METHOD), aes256);
         }
-        AppliedEncryption::Kms => {
-            headers.insert(HeaderName::from_static(METHOD), HeaderValue::from_static("aws:kms"));
-        }
-        AppliedEncryption::KmsInTwoLayers => {
-            headers.insert(HeaderName::from_static(METHOD), HeaderValue::from_static("aws:kms:dsse"));
+        AppliedEncryption::Kms { method, key_arn, bucket_key_enabled } => {
+            headers.insert(HeaderName::from_static(METHOD), HeaderValue::from_static(method));
+            let key_arn = HeaderValue::try_from(*key_arn).expect("ARNs of keys are ASCII");
+            headers.insert(HeaderName::from_static(KMS_KEY_ID), key_arn);
+            if *bucket_key_enabled {
+                headers.insert(HeaderName::from_static(BUCKET_KEY), HeaderValue::from_static("true"));
+            }
         }
         AppliedEncryption::CustomerKey { md5 } => {
             headers.insert(HeaderName::from_static(OBJECT[0]), aes256);
@@ -162,6 +187,12 @@ pub fn write_applied(applied: &AppliedEncryption<'_>, headers: &mut HeaderMap) {
             }
         }
     }
+}
+
+/// Repeats the encryption context of a write in its answer.
+pub fn write_context(context: &RequestContext, headers: &mut HeaderMap) {
+    let context = HeaderValue::try_from(&context.header).expect("base64 is a valid header value");
+    headers.insert(HeaderName::from_static(KMS_CONTEXT), context);
 }
 
 /// What the object's key is to the request.
@@ -175,14 +206,15 @@ enum Role {
     Existing,
 }
 
-/// The method a write asks for besides a customer key: SSE-S3 or none.
+/// The method a write asks for besides a customer key, in S3's order: known, without a customer key, and with nothing
+/// that belongs to another method.
 fn method_of_write(headers: &Headers) -> Result<Option<&'static str>, S3Error> {
     let method = lossy(headers.bytes(METHOD)?);
     let known = match method.as_deref() {
         None => None,
         Some("AES256") => Some("AES256"),
-        Some("aws:kms") => Some("aws:kms"),
-        Some("aws:kms:dsse") => Some("aws:kms:dsse"),
+        Some("aws:kms") => Some(SSE_KMS),
+        Some("aws:kms:dsse") => Some(DSSE_KMS),
         Some(other) => return Err(S3Error::encryption_method_not_supported(other)),
     };
     if let Some(method) = known
@@ -194,18 +226,19 @@ fn method_of_write(headers: &Headers) -> Result<Option<&'static str>, S3Error> {
     {
         return Err(S3Error::kms_header_without_kms(known));
     }
-    match known {
-        Some("aws:kms" | "aws:kms:dsse") => Err(S3Error::kms_not_configured()),
-        method => Ok(method),
-    }
+    Ok(known)
 }
 
 fn write_encryption(headers: &Headers, method: Option<&'static str>) -> Result<RequestEncryption, S3Error> {
     let key = customer_key(headers, &OBJECT, Role::Write)?;
+    let bucket_key = kms::bucket_key(headers)?;
     Ok(match (key, method) {
         (Some(key), _) => RequestEncryption::CustomerKey(key),
+        (None, Some(method @ (SSE_KMS | DSSE_KMS))) => {
+            RequestEncryption::Kms(KmsRequest::parse(headers, method == DSSE_KMS)?)
+        }
         (None, Some(_)) => RequestEncryption::SseS3,
-        (None, None) => RequestEncryption::Unspecified,
+        (None, None) => RequestEncryption::Unspecified { bucket_key },
     })
 }
 
@@ -302,6 +335,11 @@ fn lossy(value: Option<&[u8]>) -> Option<String> {
 fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
+
+/// SSE-KMS, as headers and configurations name it.
+pub const SSE_KMS: &str = "aws:kms";
+/// DSSE-KMS, as headers and configurations name it.
+pub const DSSE_KMS: &str = "aws:kms:dsse";
 
 const METHOD: &str = "x-amz-server-side-encryption";
 const KMS_KEY_ID: &str = "x-amz-server-side-encryption-aws-kms-key-id";

@@ -22,7 +22,9 @@ fn refused(outcome: Result<RequestEncryption, S3Error>) -> S3Error {
 
 #[test]
 fn nothing_said_is_the_default_of_the_bucket() {
-    assert!(matches!(write(&[]), Ok(RequestEncryption::Unspecified)));
+    assert!(matches!(write(&[]), Ok(RequestEncryption::Unspecified { bucket_key: None })));
+    let with_bucket_key = write(&[(BUCKET_KEY, "true")]);
+    assert!(matches!(with_bucket_key, Ok(RequestEncryption::Unspecified { bucket_key: Some(true) })));
     assert!(matches!(write(&[(METHOD, "AES256")]), Ok(RequestEncryption::SseS3)));
     assert!(matches!(write(&[(METHOD, "AES256"), (BUCKET_KEY, "true")]), Ok(RequestEncryption::SseS3)));
 }
@@ -50,15 +52,62 @@ fn unknown_methods_are_refused() {
 }
 
 #[test]
-fn kms_is_refused_and_not_ignored() {
-    for method in ["aws:kms", "aws:kms:dsse"] {
-        let error = refused(write(&[(METHOD, method), (KMS_KEY_ID, "k")]));
-        assert_eq!((error.status().as_u16(), error.code()), (501, "NotImplemented"));
-    }
-    for pairs in [&[(KMS_KEY_ID, "k")][..], &[(KMS_CONTEXT, "e30=")], &[(METHOD, "AES256"), (KMS_KEY_ID, "k")]] {
+fn what_belongs_to_a_kms_does_not_go_without_it() {
+    for (pairs, method) in [
+        (&[(KMS_KEY_ID, "k")][..], None),
+        (&[(KMS_KEY_ID, "")], None),
+        (&[(KMS_CONTEXT, "e30=")], None),
+        (&[(METHOD, "AES256"), (KMS_KEY_ID, "k")], Some("AES256")),
+        (&[(METHOD, "AES256"), (KMS_CONTEXT, "e30=")], Some("AES256")),
+    ] {
         let error = refused(write(pairs));
         assert!(error.message().ends_with("requires HTTP header x-amz-server-side-encryption : aws:kms"));
+        assert_eq!((error.element("ArgumentName"), error.element("ArgumentValue")), (Some(METHOD), method));
     }
+}
+
+#[test]
+fn a_kms_is_asked_for_by_one_layer_or_two() {
+    for (method, dsse) in [("aws:kms", false), ("aws:kms:dsse", true)] {
+        let Ok(RequestEncryption::Kms(kms)) = write(&[(METHOD, method), (KMS_KEY_ID, "k")]) else { panic!() };
+        assert_eq!((kms.dsse, kms.key_id.as_deref()), (dsse, Some("k")));
+        let copy = for_copy(&headers(&[(METHOD, method)]));
+        assert!(matches!(copy, Ok((None, RequestEncryption::Kms(kms))) if kms.dsse == dsse));
+    }
+}
+
+#[test]
+fn the_method_is_judged_before_what_goes_with_it() {
+    let context = (KMS_CONTEXT, "not base64");
+    assert_eq!(refused(write(&[(METHOD, "aes:kms"), context])).element("ArgumentValue"), Some("aes:kms"));
+    assert!(refused(write(&[(METHOD, "aws:kms"), context, (OBJECT[0], "AES256")])).message().contains("incompatible"));
+    assert!(refused(write(&[(METHOD, "AES256"), context])).message().contains("requires HTTP header"));
+    assert!(refused(write(&[(METHOD, "aws:kms"), context])).message().contains("Base64-encoded UTF-8"));
+}
+
+#[test]
+fn a_bucket_key_is_on_or_off_whatever_the_method() {
+    for method in ["AES256", "aws:kms", "aws:kms:dsse"] {
+        assert_eq!(refused(write(&[(METHOD, method), (BUCKET_KEY, "maybe")])).code(), "InvalidArgument");
+    }
+    assert_eq!(refused(write(&[(BUCKET_KEY, "maybe")])).code(), "InvalidArgument");
+}
+
+#[test]
+fn a_kms_is_not_asked_for_over_plain_http() {
+    for method in ["aws:kms", "aws:kms:dsse", "aws:kms-junk"] {
+        let headers = headers(&[(METHOD, method), (KMS_CONTEXT, "junk")]);
+        assert!(
+            check_transport(&headers, false).err().unwrap().message().contains("AWS KMS managed keys must be made")
+        );
+        assert!(check_transport(&headers, true).is_ok());
+    }
+    for pairs in [&[(METHOD, "AES256")][..], &[(METHOD, "aes:kms")], &[]] {
+        assert!(check_transport(&headers(pairs), false).is_ok());
+    }
+    // Of both, the customer key is the worse to send.
+    let both = headers(&[(METHOD, "aws:kms"), (OBJECT[1], "k")]);
+    assert!(check_transport(&both, false).err().unwrap().message().contains("Customer provided keys"));
 }
 
 #[test]
@@ -130,6 +179,14 @@ fn answers_name_what_was_applied() {
     let mut answer = HeaderMap::new();
     write_applied(&AppliedEncryption::SseS3, &mut answer);
     assert_eq!((answer.len(), &answer[METHOD]), (1, &HeaderValue::from_static("AES256")));
+    for (bucket_key_enabled, len) in [(false, 2), (true, 3)] {
+        let mut answer = HeaderMap::new();
+        let key_arn = "arn:aws:kms:us-east-1:111122223333:key/1";
+        write_applied(&AppliedEncryption::Kms { method: DSSE_KMS, key_arn, bucket_key_enabled }, &mut answer);
+        assert_eq!((answer.len(), &answer[METHOD]), (len, &HeaderValue::from_static("aws:kms:dsse")));
+        assert_eq!(answer[KMS_KEY_ID], key_arn);
+        assert_eq!(answer.get(BUCKET_KEY).is_some_and(|value| value == "true"), bucket_key_enabled);
+    }
 }
 
 /// Captures in which S3's lenient decoder takes a key that ours does not: it has blanks, tabs or other characters

@@ -28,7 +28,9 @@ pub use notification::{
     DestinationDocument, NotificationDocument, arn_element, parse_notification_configuration,
     write_notification_configuration,
 };
-pub use object::{KmsKeyArn, RestoreRequest, RestoreTier, parse_abac_status, parse_object_encryption};
+pub use object::{
+    KmsKeyArn, ObjectEncryption, RestoreRequest, RestoreTier, parse_abac_status, parse_object_encryption,
+};
 pub use object_lock::{
     parse_legal_hold_document, parse_object_lock_configuration, parse_retention, write_legal_hold,
     write_object_lock_configuration, write_retention,

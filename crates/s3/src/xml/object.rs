@@ -29,6 +29,12 @@ impl KmsKeyArn {
         (is_arn && (MIN_ARN_LEN..=MAX_ARN_LEN).contains(&arn.len())).then(|| Self(arn.to_owned()))
     }
 
+    /// The ARN as it was sent.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The account that owns the key: 12 digits.
     #[must_use]
     pub fn account(&self) -> &str {
@@ -39,11 +45,20 @@ impl KmsKeyArn {
 const MIN_ARN_LEN: usize = 20;
 const MAX_ARN_LEN: usize = 2048;
 
-/// Parses the body of UpdateObjectEncryption: the KMS key that the object is to be under.
+/// The body of UpdateObjectEncryption.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ObjectEncryption {
+    /// The KMS key that the object is to be under.
+    pub key_arn: KmsKeyArn,
+    /// Whether its data key is to be that of the bucket. It is not, unless the document says so.
+    pub bucket_key_enabled: bool,
+}
+
+/// Parses the body of UpdateObjectEncryption.
 ///
 /// # Errors
 /// `MalformedXML`; `InvalidRequest` for what is no KMS key.
-pub fn parse_object_encryption(body: &[u8]) -> Result<KmsKeyArn, S3Error> {
+pub fn parse_object_encryption(body: &[u8]) -> Result<ObjectEncryption, S3Error> {
     let mut xml = XmlReader::open(body, "ObjectEncryption")?;
     let mut key = None;
     while let Some(name) = xml.child()? {
@@ -56,7 +71,7 @@ pub fn parse_object_encryption(body: &[u8]) -> Result<KmsKeyArn, S3Error> {
     key.ok_or_else(S3Error::encryption_update_without_type)
 }
 
-fn parse_sse_kms(xml: &mut XmlReader<'_>) -> Result<KmsKeyArn, S3Error> {
+fn parse_sse_kms(xml: &mut XmlReader<'_>) -> Result<ObjectEncryption, S3Error> {
     let (mut arn, mut bucket_key) = (None, None);
     while let Some(name) = xml.child()? {
         match name.as_str() {
@@ -65,13 +80,16 @@ fn parse_sse_kms(xml: &mut XmlReader<'_>) -> Result<KmsKeyArn, S3Error> {
             _ => return Err(S3Error::malformed_xml()),
         }
     }
-    if bucket_key.is_some_and(|enabled| !["true", "false"].contains(&enabled.trim())) {
-        return Err(S3Error::encryption_update_with_bad_bucket_key());
-    }
-    match arn.as_deref().map(str::trim) {
-        None | Some("") => Err(S3Error::encryption_update_without_key()),
-        Some(arn) => KmsKeyArn::parse(arn).ok_or_else(S3Error::encryption_update_with_bad_key),
-    }
+    let bucket_key_enabled = match bucket_key.as_deref().map(str::trim) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(S3Error::encryption_update_with_bad_bucket_key()),
+    };
+    let key_arn = match arn.as_deref().map(str::trim) {
+        None | Some("") => return Err(S3Error::encryption_update_without_key()),
+        Some(arn) => KmsKeyArn::parse(arn).ok_or_else(S3Error::encryption_update_with_bad_key)?,
+    };
+    Ok(ObjectEncryption { key_arn, bucket_key_enabled })
 }
 
 /// The body of RestoreObject.
@@ -163,7 +181,7 @@ mod tests {
 
     fn encryption(inner: &str) -> Result<String, String> {
         let parsed = parse_object_encryption(format!("<ObjectEncryption>{inner}</ObjectEncryption>").as_bytes());
-        parsed.map(|key| key.0).map_err(|error| format!("{}: {}", error.code(), error.message()))
+        parsed.map(|update| update.key_arn.0).map_err(|error| format!("{}: {}", error.code(), error.message()))
     }
 
     fn kms(inner: &str) -> Result<String, String> {
@@ -176,6 +194,21 @@ mod tests {
         let both = format!("<BucketKeyEnabled>true</BucketKeyEnabled><KMSKeyArn>{ARN}</KMSKeyArn>");
         assert_eq!(kms(&both), Ok(ARN.to_owned()));
         assert_eq!(KmsKeyArn::parse(ARN).unwrap().account(), "111111111111");
+    }
+
+    #[test]
+    fn a_bucket_key_is_used_only_if_the_document_says_so() {
+        for (bucket_key, expected) in [
+            ("", false),
+            ("<BucketKeyEnabled>false</BucketKeyEnabled>", false),
+            ("<BucketKeyEnabled>true</BucketKeyEnabled>", true),
+        ] {
+            let document = format!(
+                "<ObjectEncryption><SSE-KMS><KMSKeyArn>{ARN}</KMSKeyArn>{bucket_key}</SSE-KMS></ObjectEncryption>"
+            );
+            let update = parse_object_encryption(document.as_bytes()).unwrap();
+            assert_eq!(update.bucket_key_enabled, expected, "{bucket_key}");
+        }
     }
 
     #[test]

@@ -249,7 +249,7 @@ fn parse_source_selection(xml: &mut XmlReader<'_>) -> Result<SourceSelection, S3
         }
     }
     match (kms, modifications) {
-        (Some(true), _) => Err(S3Error::kms_not_configured()),
+        (Some(true), _) => Err(S3Error::replication_not_offered("SseKmsEncryptedObjects")),
         (_, Some(true)) => Err(S3Error::replication_not_offered("ReplicaModifications")),
         (None, None) => Err(S3Error::malformed_xml()),
         _ => Ok(SourceSelection { no_kms_objects: kms.is_some(), no_replica_modifications: modifications.is_some() }),
@@ -265,7 +265,7 @@ fn parse_destination(xml: &mut XmlReader<'_>) -> Result<ReplicationDestination, 
             "StorageClass" => once(&mut class, parse_storage_class(xml)?)?,
             "Account" => once(&mut account, parse_account(xml)?)?,
             "AccessControlTranslation" => once(&mut owner, parse_owner_translation(xml)?)?,
-            "EncryptionConfiguration" => return Err(S3Error::kms_not_configured()),
+            "EncryptionConfiguration" => return Err(S3Error::replication_not_offered("EncryptionConfiguration")),
             "ReplicationTime" => once(&mut time, parse_replication_time(xml)?)?,
             "Metrics" => once(&mut metrics, parse_metrics(xml)?)?,
             _ => return Err(S3Error::malformed_xml()),

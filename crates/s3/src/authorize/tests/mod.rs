@@ -4,6 +4,7 @@ mod copies;
 mod costs;
 mod encryption;
 mod keys;
+mod kms;
 mod lists;
 mod locks;
 mod owners;
@@ -91,6 +92,7 @@ struct World {
     store: Store,
     engine: Arc<FailingEngine<MemoryEngine>>,
     operations: S3Operations,
+    kms: Arc<kms::TestKms>,
 }
 
 impl World {
@@ -105,8 +107,9 @@ impl World {
             new_bucket_object_ownership: ObjectOwnership::BucketOwnerEnforced,
             new_bucket_block_public_access: true,
         };
-        let operations = S3Operations::new(store.clone(), Arc::new(Accounts), settings);
-        let world = Self { store, engine, operations };
+        let kms = Arc::new(kms::TestKms::default());
+        let operations = S3Operations::new(store.clone(), Arc::new(Accounts), settings).with_kms(kms.clone());
+        let world = Self { store, engine, operations, kms };
         world.make_bucket("photos", OURS).await;
         world
     }
