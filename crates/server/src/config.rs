@@ -84,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) metadata_cache_mib: u64,
     /// How long a blob is kept after the last record let go of it, in seconds.
     pub(crate) garbage_grace_seconds: u64,
+    pub(crate) key_destruction_delay_seconds: u64,
     /// How long a client may stall, in seconds, before its connection is closed.
     pub(crate) request_idle_seconds: u64,
     /// How long requests in flight may take to finish after SIGTERM, in seconds.
@@ -138,6 +139,7 @@ impl Settings {
             inline_threshold_bytes: 64 * 1024,
             metadata_cache_mib: 64,
             garbage_grace_seconds: 600,
+            key_destruction_delay_seconds: 7 * 24 * 60 * 60,
             request_idle_seconds: 30,
             drain_seconds: 30,
             max_connections: 2048,

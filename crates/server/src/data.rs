@@ -180,6 +180,7 @@ fn store_settings(settings: &Settings) -> coffer_store::Settings {
         inline_max: usize::try_from(settings.inline_threshold_bytes).unwrap_or(usize::MAX),
         garbage_grace_ms: settings.garbage_grace_seconds.saturating_mul(1000),
         block_sse_c_on_new_buckets: settings.block_sse_c_on_new_buckets,
+        key_destruction_delay_ms: settings.key_destruction_delay_seconds.saturating_mul(1000),
     }
 }
 

@@ -8,7 +8,10 @@ use coffer_iam::Iam;
 use coffer_kms::Kms;
 use coffer_replication::Replicator;
 use coffer_s3::log::BucketLogs;
-use coffer_store::{Collected, LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep, Store, StoreError};
+use coffer_store::{
+    Collected, JobEnvironment, JobRunner, JobStep, LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep,
+    Store, StoreError,
+};
 
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
@@ -21,6 +24,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 const LIFECYCLE_PAUSE: Duration = Duration::from_secs(10);
 /// The longest pause between two looks whether KMS keys are due.
 const KEYS_PAUSE: Duration = Duration::from_secs(600);
+/// The pause between two looks whether there is a job over keys.
+const KEY_JOB_PAUSE: Duration = Duration::from_secs(1);
 /// The pause between two writings of when access keys were last used.
 const USES_PAUSE: Duration = Duration::from_secs(60);
 
@@ -140,6 +145,35 @@ pub(crate) async fn keep_up_keys(kms: Kms, day: Duration, mut shutdown: Shutdown
     tokio::select! {
         () = shutdown.draining() => {}
         () = forever => {}
+    }
+}
+
+/// Does the work of jobs over keys, until the shutdown begins.
+///
+/// It may be interrupted anywhere: what it has not done, the next process does.
+pub(crate) async fn run_key_jobs(store: Store, environment: JobEnvironment, mut shutdown: Shutdown) {
+    let mut runner = JobRunner::new(store.clone(), environment);
+    let forever = async {
+        loop {
+            match runner.step().await {
+                Ok(JobStep::Worked(_)) => continue,
+                Ok(JobStep::Ended(job, state)) => {
+                    let report = store.job(job).await.map(|job| job.report.text()).unwrap_or_default();
+                    tracing::info!(%job, ?state, report, "a job over keys has ended");
+                    continue;
+                }
+                Ok(JobStep::Idle) => {}
+                Err(error) => tracing::error!(error = &error as &dyn Error, "a job over keys waits"),
+            }
+            tokio::time::sleep(KEY_JOB_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = shutdown.draining() => {}
+        () = forever => {}
+    }
+    if let Err(error) = runner.release().await {
+        tracing::error!(error = &error as &dyn Error, "the jobs over keys could not be released");
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use coffer_crypto::{Key32, random_array};
-use coffer_keyring::{KeyError, Purpose, RootKeys, WrapContext};
+use coffer_keyring::{KeyError, Purpose, RootId, RootKeys, WrapContext};
 use thiserror::Error;
 
 use crate::records::{decode, encode};
@@ -98,9 +98,7 @@ impl Bootstrap {
             .await
             .map_err(|source| BootstrapError::RootKey { path: path.clone(), source })?;
         let record = BootstrapRecord { store_id, metadata_key_id, generation, wrapped_metadata_key };
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(encode(&record));
-        write_durably(data, &path, &bytes).map_err(|source| BootstrapError::Io { path, source })?;
+        write_durably(data, &path, &record.bytes()).map_err(|source| BootstrapError::Io { path, source })?;
         Ok(Self { store_id, metadata_key, generation })
     }
 
@@ -109,25 +107,61 @@ impl Bootstrap {
     /// # Errors
     /// [`BootstrapError`]
     pub async fn open(data: &Path, root: &dyn RootKeys) -> Result<Self, BootstrapError> {
+        let stored = BootstrapKey::read(data)?;
+        let metadata_key = stored.unwrap(root).await?;
+        Ok(Self { store_id: stored.record.store_id, metadata_key, generation: stored.record.generation })
+    }
+}
+
+/// The metadata key of a store, wrapped, as its bootstrap file has it.
+pub(crate) struct BootstrapKey {
+    data: PathBuf,
+    record: BootstrapRecord,
+}
+
+impl BootstrapKey {
+    pub(crate) fn read(data: &Path) -> Result<Self, BootstrapError> {
         let path = data.join(FILE_NAME);
         let bytes = fs::read(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => BootstrapError::Missing(data.to_owned()),
             _ => BootstrapError::Io { path: path.clone(), source },
         })?;
-        let record: BootstrapRecord = bytes
-            .strip_prefix(MAGIC)
-            .and_then(|record| decode(record).ok())
-            .ok_or_else(|| BootstrapError::Damaged(path.clone()))?;
-        let context = WrapContext {
-            purpose: Purpose::MetadataKey,
-            key_id: record.metadata_key_id,
-            generation: record.generation,
-        };
-        let metadata_key = root
-            .unwrap(&context, &record.wrapped_metadata_key)
-            .await
-            .map_err(|source| BootstrapError::RootKey { path, source })?;
-        Ok(Self { store_id: record.store_id, metadata_key, generation: record.generation })
+        let record = bytes.strip_prefix(MAGIC).and_then(|record| decode(record).ok());
+        Ok(Self { data: data.to_owned(), record: record.ok_or(BootstrapError::Damaged(path))? })
+    }
+
+    /// The generation of the root key that wraps it; `None` if `root` does not know.
+    pub(crate) fn root_generation(&self, root: &dyn RootKeys) -> Option<(RootId, u32)> {
+        root.generation_of(&self.record.wrapped_metadata_key).ok()
+    }
+
+    /// Wraps it anew under the generation that wraps now, and writes the file: a crash leaves the old one or the new one.
+    pub(crate) async fn rewrap(mut self, root: &dyn RootKeys) -> Result<(), BootstrapError> {
+        let key = self.unwrap(root).await?;
+        let path = self.data.join(FILE_NAME);
+        let refused = |source| BootstrapError::RootKey { path: path.clone(), source };
+        self.record.wrapped_metadata_key = root.wrap(&self.context(), &key).await.map_err(refused)?;
+        if !coffer_crypto::ct_eq(self.unwrap(root).await?.expose(), key.expose()) {
+            return Err(refused(KeyError::Unavailable("it unwraps another key than it has wrapped".to_owned())));
+        }
+        write_durably(&self.data, &path, &self.record.bytes()).map_err(|source| BootstrapError::Io { path, source })
+    }
+
+    async fn unwrap(&self, root: &dyn RootKeys) -> Result<Key32, BootstrapError> {
+        let unwrapped = root.unwrap(&self.context(), &self.record.wrapped_metadata_key).await;
+        unwrapped.map_err(|source| BootstrapError::RootKey { path: self.data.join(FILE_NAME), source })
+    }
+
+    fn context(&self) -> WrapContext {
+        let BootstrapRecord { metadata_key_id: key_id, generation, .. } = self.record;
+        WrapContext { purpose: Purpose::MetadataKey, key_id, generation }
+    }
+}
+
+impl BootstrapRecord {
+    /// What the file holds.
+    fn bytes(&self) -> Vec<u8> {
+        [&MAGIC[..], &encode(self)].concat()
     }
 }
 

@@ -13,11 +13,12 @@ use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
 use crate::access::{ObjectOwnership, PublicAccessBlock};
 use crate::error::{Committed, StoreError, unless_damaged};
-use crate::keys::BucketKeys;
+use crate::keys::{self, BucketKeys};
 use crate::logging::BucketLogging;
 use crate::names::{BucketName, InstanceId};
 use crate::records::{
-    BucketEncryptionRecord, BucketRecord, Deletion, LoggingRecord, UploadRecord, grant_records, grants,
+    BucketEncryptionRecord, BucketRecord, Deletion, LoggingRecord, UploadRecord, WrappedKeyRecord, grant_records,
+    grants,
 };
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -188,6 +189,11 @@ impl Bucket {
         commit.check(self.row_key(), expected);
     }
 
+    /// The generations of its key, wrapped, the last one current.
+    pub(crate) fn wrapped_keys(&self) -> &[WrappedKeyRecord] {
+        &self.0.record.keys
+    }
+
     fn row_key(&self) -> Vec<u8> {
         tables::bucket(self.name().as_str())
     }
@@ -199,13 +205,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::BucketAlreadyOwnedByYou`].
     pub async fn create_bucket(&self, name: &BucketName, new: &NewBucket) -> Result<(), StoreError> {
-        let id = random_array();
-        let (_, keys) = BucketKeys::create(&*self.0.root, id).await?;
-        let record = BucketRecord {
-            id,
+        let mut record = BucketRecord {
+            id: random_array(),
             created_ms: self.now_ms(),
             region: new.region.clone(),
-            keys,
+            keys: Vec::new(),
             encryption: None,
             sse_c_blocked: self.0.settings.block_sse_c_on_new_buckets,
             deletion: Deletion::No,
@@ -219,13 +223,21 @@ impl Store {
             settings: Some(new.settings.clone()).filter(|settings| *settings != BucketSettings::default()),
         };
         let row = tables::bucket(name.as_str());
-        let mut commit = Commit::new();
-        let sealed = self.seal_system(Table::Bucket, &row, &record);
-        commit.check(row.clone(), None).put(row, sealed);
-        match self.commit(commit).await? {
-            Committed::Yes => Ok(()),
-            Committed::Conflict(_) => Err(StoreError::BucketAlreadyOwnedByYou),
+        for _ in 0..MOST_TRIES {
+            let fence = self.root_fence().await?;
+            record.keys = vec![keys::new_generation(&*self.0.root, record.id, random_array(), 1).await?];
+            let mut commit = Commit::new();
+            let sealed = self.seal_system(Table::Bucket, &row, &record);
+            commit.check(row.clone(), None).put(row.clone(), sealed);
+            fence.check(&mut commit);
+            match self.commit(commit).await? {
+                Committed::Yes => return Ok(()),
+                Committed::Conflict(0) => return Err(StoreError::BucketAlreadyOwnedByYou),
+                // The root key was rotated meanwhile.
+                Committed::Conflict(_) => {}
+            }
         }
+        Err(StoreError::Contention)
     }
 
     /// Looks a bucket up.
@@ -282,7 +294,10 @@ impl Store {
         let logging = record.logging.as_ref().map(LoggingRecord::logging).transpose()?;
         let keys = match cached.filter(|bucket| bucket.0.record.keys == record.keys && *bucket.id() == record.id) {
             Some(bucket) => bucket.0.keys.clone(),
-            None => Arc::new(BucketKeys::unwrap(&*self.0.root, record.id, &record.keys).await?),
+            None => {
+                let known = self.0.key_pools.of(record.id);
+                Arc::new(BucketKeys::unwrap(&*self.0.root, known, record.id, &record.keys).await?)
+            }
         };
         let bucket = Bucket(Arc::new(State { name: name.clone(), record, row, keys, acl, logging }));
         self.cache_bucket(&bucket);
@@ -376,6 +391,21 @@ impl Store {
             }
         }
         Err(StoreError::Contention)
+    }
+
+    /// Changes which generations of its key a bucket has, with what else `commit` holds.
+    pub(crate) async fn replace_bucket_keys(
+        &self,
+        bucket: &Bucket,
+        mut commit: Commit,
+        change: impl Fn(&mut Vec<WrappedKeyRecord>),
+    ) -> Result<Committed, StoreError> {
+        let mut record = bucket.0.record.clone();
+        change(&mut record.keys);
+        let row = bucket.row_key();
+        let sealed = self.seal_system(Table::Bucket, &row, &record);
+        commit.check(row.clone(), Some(bucket.0.row.clone())).put(row, sealed);
+        self.commit(commit).await
     }
 
     pub(crate) async fn replace_bucket(

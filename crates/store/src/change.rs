@@ -144,16 +144,17 @@ impl Store {
         origin: &Origin,
         change: impl Fn(&mut ObjectRecord) -> Result<(), StoreError>,
     ) -> Result<ObjectInfo, StoreError> {
+        let mut bucket = bucket.clone();
         let mut attempts = self.0.turns.attempts();
         loop {
-            let (mut record, found) = self.object_version(bucket, target).await?;
+            let (mut record, found) = self.object_version(&bucket, target).await?;
             change(&mut record)?;
             let mut commit = Commit::new();
             if let Some(replication) = record.replication.as_mut().filter(|_| is_followed(what)) {
                 replication.changed();
-                self.queue_replicas(&mut commit, bucket, target.key, &record);
+                self.queue_replicas(&mut commit, &bucket, target.key, &record);
             }
-            self.replace_content(&mut commit, bucket, &found, Content::Object(Box::new(record.clone())));
+            self.replace_content(&mut commit, &bucket, &found, Content::Object(Box::new(record.clone())))?;
             let Found { row, noncurrent_since_ms, .. } = found;
             let tags = tags_of(&record);
             let event = ObjectEvent {
@@ -166,10 +167,13 @@ impl Store {
                 tags: &tags,
                 origin,
             };
-            self.queue_event(&mut commit, bucket, &event);
+            self.queue_event(&mut commit, &bucket, &event);
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(ObjectInfo { noncurrent_since_ms, ..record.info(Vec::new())? }),
-                Committed::Conflict(_) => attempts.lost(&row).await?,
+                Committed::Conflict(_) => {
+                    bucket = self.same_bucket(&bucket).await?;
+                    attempts.lost(&row).await?;
+                }
             }
         }
     }

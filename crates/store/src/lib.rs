@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod garbage;
 mod ingest;
+mod jobs;
 mod keys;
 mod kms;
 mod layers;
@@ -36,6 +37,7 @@ mod read;
 mod records;
 mod references;
 mod replication;
+mod root_fence;
 mod rows;
 mod sealing;
 mod store;
@@ -58,6 +60,10 @@ pub use delete::{DeleteObject, DeletedObject};
 pub use error::{BodyError, StoreError};
 pub use events::{ChangedBy, ObjectChange, ObjectEvent, Origin};
 pub use garbage::Collected;
+pub use jobs::{
+    BootstrapFile, Destroyed, JobCounts, JobEnvironment, JobError, JobId, JobInfo, JobReport, JobRunner, JobSpec,
+    JobState, JobStep, WrappedKeys, WrappedKeysBatch,
+};
 pub use kms::{Keys, KmsEncryption, KmsInfo};
 pub use lifecycle::{LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep};
 pub use list::{ListEntry, ListObjects, ObjectPage};
@@ -72,6 +78,7 @@ pub use part::{StoredPart, UploadPart};
 pub use put::{MAX_PUT_LEN, PutObject, StoredObject};
 pub use read::{ObjectReader, ObjectStream, PartInfo};
 pub use replication::{ReplicationEnd, ReplicationStatus, ReplicationSubject, ReplicationTask};
+pub use root_fence::RootFence;
 pub use rows::{RowChanges, RowTable, RowVersion};
 pub use sealing::{Encryption, EncryptionMode};
 pub use store::{Settings, Store};

@@ -204,7 +204,8 @@ impl Store {
         let instance = InstanceId(new.record.instance_id);
         let row = tables::object(bucket.id(), key);
         let mut bucket = bucket.clone();
-        let part_rows = self.place_parts(&bucket, instance, &mut new);
+        let parts = std::mem::take(&mut new.parts);
+        let mut part_rows = self.place_parts(&bucket, instance, &mut new.record, &parts);
         let tags = tags_of(&new.record);
         let asked_lock = new.record.lock;
         let mode = new.record.seal.mode()?;
@@ -241,6 +242,7 @@ impl Store {
             if let Some((id, sealed)) = &new.inline {
                 commit.put(tables::inline_data(*id), sealed.clone());
             }
+            new.record.seal.renew(&bucket, key.as_bytes(), instance)?;
             commit.put(row.clone(), bucket.keys().seal(Table::Object, &row, &new.record));
             self.queue_replicas(&mut commit, &bucket, key, &new.record);
             let event = ObjectEvent {
@@ -260,7 +262,11 @@ impl Store {
                 Committed::Yes => return Ok(new.record),
                 Committed::Conflict(check) => {
                     let lost = checked.get(check).ok_or(StoreError::NoSuchUpload)?;
+                    let generation = bucket.keys().generation();
                     bucket = self.same_bucket(&bucket).await?;
+                    if bucket.keys().generation() != generation {
+                        part_rows = self.place_parts(&bucket, instance, &mut new.record, &parts);
+                    }
                     attempts.lost(lost).await?;
                 }
             }
@@ -274,11 +280,16 @@ impl Store {
     }
 
     /// Moves the parts of an object into its record or, if there are many, into rows of their own, sealed here.
-    fn place_parts(&self, bucket: &Bucket, instance: InstanceId, new: &mut NewObject) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let parts = std::mem::take(&mut new.parts);
-        new.record.part_count = u32::try_from(parts.len()).expect("an object has at most 10,000 parts");
+    pub(crate) fn place_parts(
+        &self,
+        bucket: &Bucket,
+        instance: InstanceId,
+        record: &mut ObjectRecord,
+        parts: &[PartRecord],
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
+        record.part_count = u32::try_from(parts.len()).expect("an object has at most 10,000 parts");
         if parts.len() <= MOST_PARTS_IN_ROW {
-            new.record.parts = parts;
+            record.parts = parts.to_vec();
             return Vec::new();
         }
         let rows: Vec<_> = (0..)
@@ -289,7 +300,7 @@ impl Store {
                 (row, sealed)
             })
             .collect();
-        new.record.part_list_rows = u32::try_from(rows.len()).expect("an object has at most 10,000 parts");
+        record.part_list_rows = u32::try_from(rows.len()).expect("an object has at most 10,000 parts");
         rows
     }
 

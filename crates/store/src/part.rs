@@ -97,7 +97,7 @@ impl Store {
             },
         };
         // `part` holds the pin of the blob until its reference is committed.
-        if let Err(error) = self.commit_part(bucket, key, &upload, &record).await {
+        if let Err(error) = self.commit_part(bucket, key, upload, &record).await {
             self.discard(part.location.id(), &error).await;
             return Err(error);
         }
@@ -109,14 +109,16 @@ impl Store {
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
-        upload: &FoundUpload,
+        mut upload: FoundUpload,
         record: &UploadPartRecord,
     ) -> Result<(), StoreError> {
         let upload_id = InstanceId(upload.record.upload_id);
         let row = tables::part(bucket.id(), upload_id, record.part.number);
+        let mut bucket = bucket.clone();
         for _ in 0..MOST_TRIES {
             let old = self.0.engine.get(&row).await?;
             let mut commit = Commit::new();
+            bucket.check(&mut commit);
             commit.check(upload.row.clone(), Some(upload.sealed.clone())).check(row.clone(), old.clone());
             if let Some(old) = old {
                 let old: UploadPartRecord = bucket.keys().open(Table::Part, &row, &old)?;
@@ -126,8 +128,11 @@ impl Store {
             commit.put(row.clone(), bucket.keys().seal(Table::Part, &row, record));
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(()),
-                // Another attempt at the same part, or the upload has ended: the latter shows here.
-                Committed::Conflict(_) => self.find_upload(bucket, key, upload_id).await.map(drop)?,
+                // Another attempt at the same part, another key of the bucket, or the upload has ended, which shows here.
+                Committed::Conflict(_) => {
+                    bucket = self.same_bucket(&bucket).await?;
+                    upload = self.find_upload(&bucket, key, upload_id).await?;
+                }
             }
         }
         Err(StoreError::Contention)

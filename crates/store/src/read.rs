@@ -244,6 +244,7 @@ impl ObjectReader<'_> {
             sums_box: &self.record.sums_box,
             parts: &parts,
         };
+        let keks: Vec<&Key32> = keks.iter().map(|kek| &**kek).collect();
         open(&keks, &object).map_err(|error| open_error(error, self.info.mode))
     }
 

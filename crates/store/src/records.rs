@@ -21,7 +21,9 @@ pub(crate) use access::{
     AccountRecord, GrantRecord, ObjectAccessRecord, OwnershipRecord, PolicyText, PublicAccessBlockRecord,
     grant_records, grants,
 };
-pub(crate) use jobs::{LifecycleJobRecord, LifecyclePosition};
+pub(crate) use jobs::{
+    JobFacts, JobPosition, JobRecord, LifecycleJobRecord, LifecyclePosition, RootFenceRecord, RootGenerationRecord,
+};
 pub(crate) use logging::LoggingRecord;
 pub(crate) use replication::{
     ProgressRecord, ReplicaRecord, ReplicationRecord, ReplicationScanRecord, ReplicationTaskRecord,

@@ -326,13 +326,14 @@ impl Store {
         end: &ReplicationEnd,
     ) -> Result<(), StoreError> {
         let target = ObjectVersion { key: &task.key, version: Some(task.version) };
+        let mut bucket = bucket.clone();
         for _ in 0..MOST_TRIES {
             let unchanged = self.0.engine.get(&task.row).await?.as_ref() == Some(&task.sealed);
             let mut commit = Commit::new();
             if unchanged {
                 commit.check(task.row.clone(), Some(task.sealed.clone())).delete(task.row.clone());
             }
-            if let Some(found) = self.find_version(bucket, target).await?
+            if let Some(found) = self.find_version(&bucket, target).await?
                 && let Content::Object(record) = &found.content
             {
                 let mut record = record.clone();
@@ -340,11 +341,16 @@ impl Store {
                 for replica in replicas.filter(|replica| replica.destination == task.destination) {
                     replica.end(end, unchanged);
                 }
-                self.replace_content(&mut commit, bucket, &found, Content::Object(record));
+                self.replace_content(&mut commit, &bucket, &found, Content::Object(record))?;
             }
             if let Committed::Yes = self.commit(commit).await? {
                 return Ok(());
             }
+            bucket = match self.same_bucket(&bucket).await {
+                // Its versions are gone with it: the next look at the task drops it.
+                Err(StoreError::NoSuchBucket) => return Ok(()),
+                bucket => bucket?,
+            };
         }
         Err(StoreError::Contention)
     }

@@ -144,6 +144,10 @@ impl RowChanges {
         self
     }
 
+    pub(crate) fn commit(&mut self) -> &mut Commit {
+        &mut self.0
+    }
+
     /// Writes a row that is sealed already.
     pub(crate) fn put_sealed(&mut self, row: Vec<u8>, sealed: Vec<u8>) -> &mut Self {
         self.0.put(row, sealed);

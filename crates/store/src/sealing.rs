@@ -1,5 +1,8 @@
 //! Drawing and opening object keys: whose key protects an object, and what is sealed under it.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use coffer_crypto::Key32;
 use coffer_seal::{Envelope, KekRef, Mode, OpenError, Scope, canonical_context, unwrap, wrap};
 
@@ -193,19 +196,19 @@ impl SealRecord {
     /// [`StoreError::Damaged`] when one is missing: [`SealRecord::check_key_given`] comes before.
     pub(crate) fn keks<'k>(
         envelopes: &[Envelope],
-        bucket: &'k Bucket,
+        bucket: &Bucket,
         customer_key: Option<&'k Key32>,
         data_key: Option<&'k Key32>,
-    ) -> Result<Vec<&'k Key32>, StoreError> {
+    ) -> Result<Vec<Kek<'k>>, StoreError> {
         let kek = |envelope: &Envelope| {
             let by = envelope.kek();
             let found = match by.mode {
-                Mode::SseS3 => bucket.keys().kek(by),
-                Mode::SseC => customer_key,
-                Mode::SseKms => data_key,
+                Mode::SseS3 => bucket.keys().kek(by).map(Kek::OfBucket),
+                Mode::SseC => customer_key.map(Kek::Given),
+                Mode::SseKms => data_key.map(Kek::Given),
                 Mode::BucketKey | Mode::MetadataKey | Mode::KmsKey => None,
             };
-            found.ok_or_else(|| StoreError::Damaged(format!("no key of generation {} is known", by.generation)))
+            found.ok_or_else(|| no_key(by))
         };
         envelopes.iter().map(kek).collect()
     }
@@ -227,8 +230,9 @@ impl SealRecord {
         let keks = Self::keks(&envelopes, bucket, keys.customer, data_key.as_ref())?;
         let context = self.context();
         let scope = scope(bucket, key, instance, &context);
-        let open = |(kek, envelope)| unwrap(kek, envelope, &scope).map_err(|error| open_error(error, mode));
-        keks.into_iter().zip(&envelopes).map(open).collect()
+        let open =
+            |(kek, envelope): (&Kek<'_>, _)| unwrap(kek, envelope, &scope).map_err(|error| open_error(error, mode));
+        keks.iter().zip(&envelopes).map(open).collect()
     }
 
     /// Opens the object key of each layer, and derives what is below them.
@@ -243,6 +247,29 @@ impl SealRecord {
         keys: Keys<'_>,
     ) -> Result<LayerKeys, StoreError> {
         Ok(LayerKeys::derive(&self.open_object_keys(bucket, key, instance, keys).await?))
+    }
+
+    /// Wraps object keys anew that are wrapped by an older generation of the bucket's key. Says whether there were any.
+    ///
+    /// Whatever writes a record that was written before does this first: so no record holds an envelope of an older
+    /// generation than the one that it is sealed under.
+    pub(crate) fn renew(&mut self, bucket: &Bucket, key: &[u8], instance: InstanceId) -> Result<bool, StoreError> {
+        let (current, current_kek) = bucket.keys().current_kek();
+        let context = self.context();
+        let mut renewed = false;
+        for stored in &mut self.envelopes {
+            let envelope = Envelope::from_bytes(&stored.0)?;
+            let by = envelope.kek();
+            if by.mode != Mode::SseS3 || by == current {
+                continue;
+            }
+            let kek = bucket.keys().kek(by).ok_or_else(|| no_key(by))?;
+            let scope = Scope { bucket_id: *bucket.id(), instance_id: instance.0, object_key: key, context: &context };
+            let object_key = unwrap(&kek, &envelope, &scope)?;
+            stored.0 = wrap(current_kek, current, &scope, &object_key).as_bytes().to_vec();
+            renewed = true;
+        }
+        Ok(renewed)
     }
 
     /// The content headers and user metadata; `keys` are those of the object, needed under a customer's key.
@@ -263,6 +290,27 @@ impl KmsEncryption {
     fn kek(&self) -> (KekRef, &Key32) {
         (KekRef { mode: Mode::SseKms, id: self.id, generation: 0 }, &self.data_key)
     }
+}
+
+/// A key that unwraps an object key.
+pub(crate) enum Kek<'k> {
+    OfBucket(Arc<Key32>),
+    Given(&'k Key32),
+}
+
+impl Deref for Kek<'_> {
+    type Target = Key32;
+
+    fn deref(&self) -> &Key32 {
+        match self {
+            Self::OfBucket(key) => key,
+            Self::Given(key) => key,
+        }
+    }
+}
+
+fn no_key(by: KekRef) -> StoreError {
+    StoreError::Damaged(format!("no key of generation {} is known", by.generation))
 }
 
 /// What it means that an object does not open: a wrong customer key is the client's mistake, all else is damage.

@@ -15,7 +15,7 @@ use crate::bootstrap::Bootstrap;
 use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::error::{Committed, StoreError, committed};
-use crate::keys::open_with;
+use crate::keys::{KeyPools, open_with};
 use crate::notifications::{Queues, is_queued_in};
 use crate::pins::Pins;
 use crate::records::encode;
@@ -31,11 +31,18 @@ pub struct Settings {
     pub garbage_grace_ms: u64,
     /// New buckets refuse uploads under customer keys.
     pub block_sse_c_on_new_buckets: bool,
+    /// How long after it was asked for a generation of a key is destroyed at the earliest, in milliseconds.
+    pub key_destruction_delay_ms: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { inline_max: 64 << 10, garbage_grace_ms: 10 * 60 * 1000, block_sse_c_on_new_buckets: false }
+        Self {
+            inline_max: 64 << 10,
+            garbage_grace_ms: 10 * 60 * 1000,
+            block_sse_c_on_new_buckets: false,
+            key_destruction_delay_ms: 7 * 24 * 60 * 60 * 1000,
+        }
     }
 }
 
@@ -56,6 +63,7 @@ pub(crate) struct Inner {
     pseudonym_key: Key32,
     /// What is known of buckets, valid while their row is still the same bytes.
     pub(crate) buckets: Mutex<HashMap<String, Bucket>>,
+    pub(crate) key_pools: KeyPools,
     pub(crate) pins: Pins,
     pub(crate) turns: Turns,
     pub(crate) queues: Queues,
@@ -85,6 +93,7 @@ impl Store {
             system,
             pseudonym_key,
             buckets: Mutex::default(),
+            key_pools: KeyPools::default(),
             pins: Pins::default(),
             turns: Turns::default(),
             queues: Queues::default(),

@@ -196,6 +196,14 @@ pub(crate) fn parse_version(row: &[u8]) -> Option<(Vec<u8>, u64, InstanceId)> {
     Some((key, !u64::from_be_bytes(*order), InstanceId(*instance)))
 }
 
+/// Reads the object key from the key of a row of an object, of a delete marker or of a version that is not current.
+pub(crate) fn object_key_of(row: &[u8]) -> Option<Vec<u8>> {
+    match row.first() {
+        Some(&letter) if letter == Table::Version.letter() => parse_version(row).map(|(key, ..)| key),
+        _ => row.get(17..).map(<[u8]>::to_vec),
+    }
+}
+
 /// A version that is to be replicated, and `destination`, which stands for where to.
 pub(crate) fn replication_task(bucket_id: &[u8; 16], destination: &[u8; 8], key: &ObjectKey, order: u64) -> Vec<u8> {
     row(Table::Replication, &[REPLICATION_TASK, bucket_id, destination, key.as_bytes(), &order.to_be_bytes()])

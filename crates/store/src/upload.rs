@@ -131,7 +131,7 @@ impl Store {
     ) -> Result<UploadInfo, StoreError> {
         let upload_id = InstanceId::new(self.now_ms());
         let sealing = Sealing::begin(bucket, key, upload_id, create.encryption, create.headers);
-        let record = UploadRecord {
+        let mut record = UploadRecord {
             upload_id: upload_id.0,
             key: key.as_str().to_owned(),
             seal: sealing.record,
@@ -148,6 +148,7 @@ impl Store {
         for _ in 0..MOST_TRIES {
             let mut commit = Commit::new();
             bucket.check(&mut commit);
+            record.seal.renew(&bucket, key.as_bytes(), upload_id)?;
             commit.put(row.clone(), bucket.keys().seal(Table::Upload, &row, &record));
             match self.commit(commit).await? {
                 Committed::Yes => return record.info(),

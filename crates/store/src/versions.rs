@@ -91,7 +91,23 @@ impl Content {
         }
     }
 
-    fn noncurrent(self, since_ms: u64) -> NoncurrentRecord {
+    /// Wraps the object key anew if an older generation of the bucket's key wraps it. Says whether it did.
+    pub(crate) fn renew(&mut self, bucket: &Bucket, key: &[u8]) -> Result<bool, StoreError> {
+        match self {
+            Self::Object(record) => record.seal.renew(bucket, key, InstanceId(record.instance_id)),
+            Self::Marker(_) => Ok(false),
+        }
+    }
+
+    /// Seals it for the row of a current version.
+    pub(crate) fn seal_current(&self, bucket: &Bucket, row: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Object(record) => bucket.keys().seal(Table::Object, row, &**record),
+            Self::Marker(record) => bucket.keys().seal(Table::DeleteMarker, row, record),
+        }
+    }
+
+    pub(crate) fn noncurrent(self, since_ms: u64) -> NoncurrentRecord {
         match self {
             Self::Object(record) => NoncurrentRecord { object: Some(*record), marker: None, since_ms },
             Self::Marker(record) => NoncurrentRecord { object: None, marker: Some(record), since_ms },
@@ -247,13 +263,21 @@ impl Store {
             }
         }
         if let Some(found) = current {
-            self.retire(commit, bucket, key, found, now_ms);
+            self.retire(commit, bucket, key, found, now_ms)?;
         }
         Ok(released)
     }
 
     /// Moves the current version to where older versions are.
-    fn retire(&self, commit: &mut Commit, bucket: &Bucket, key: &ObjectKey, current: Found, now_ms: u64) {
+    fn retire(
+        &self,
+        commit: &mut Commit,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        mut current: Found,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        current.content.renew(bucket, key.as_bytes())?;
         let (order, instance) = (current.content.order(), current.content.instance());
         if current.content.version() == VersionId::Null {
             let pointer = tables::null_version(bucket.id(), key);
@@ -264,6 +288,7 @@ impl Store {
         let row = tables::version(bucket.id(), key.as_bytes(), order, instance);
         let sealed = bucket.keys().seal(Table::Version, &row, &current.content.noncurrent(now_ms));
         commit.put(row, sealed).delete(current.row);
+        Ok(())
     }
 
     /// Removes the version `null` from among the older versions, if it is there.
@@ -331,35 +356,40 @@ impl Store {
         let Some(entry) = self.0.engine.scan(older, 1, Direction::Forward).await?.into_iter().next() else {
             return Ok(());
         };
-        let found = open_noncurrent(bucket, entry.key.to_vec(), entry.value)?;
+        let mut found = open_noncurrent(bucket, entry.key.to_vec(), entry.value)?;
+        found.content.renew(bucket, key.as_bytes())?;
         if found.content.version() == VersionId::Null {
             let pointer = tables::null_version(bucket.id(), key);
             commit.delete(pointer);
         }
         commit.check(found.row.clone(), Some(found.sealed)).delete(found.row);
-        match &found.content {
-            Content::Object(record) => {
-                let row = tables::object(bucket.id(), key);
-                let sealed = bucket.keys().seal(Table::Object, &row, &**record);
-                commit.put(row, sealed);
-            }
-            Content::Marker(record) => {
-                let row = tables::delete_marker(bucket.id(), key);
-                let sealed = bucket.keys().seal(Table::DeleteMarker, &row, record);
-                commit.put(row, sealed);
-            }
-        }
+        let row = match &found.content {
+            Content::Object(_) => tables::object(bucket.id(), key),
+            Content::Marker(_) => tables::delete_marker(bucket.id(), key),
+        };
+        let sealed = found.content.seal_current(bucket, &row);
+        commit.put(row, sealed);
         Ok(())
     }
 
-    /// Adds to `commit` that a version becomes `content`, where it is.
-    pub(crate) fn replace_content(&self, commit: &mut Commit, bucket: &Bucket, found: &Found, content: Content) {
-        let sealed = match (found.noncurrent_since_ms, content) {
-            (Some(since_ms), content) => bucket.keys().seal(Table::Version, &found.row, &content.noncurrent(since_ms)),
-            (None, Content::Object(record)) => bucket.keys().seal(Table::Object, &found.row, &*record),
-            (None, Content::Marker(record)) => bucket.keys().seal(Table::DeleteMarker, &found.row, &record),
+    /// Adds to `commit` that a version becomes `content`, where it is, as long as the bucket is as it was looked up.
+    pub(crate) fn replace_content(
+        &self,
+        commit: &mut Commit,
+        bucket: &Bucket,
+        found: &Found,
+        mut content: Content,
+    ) -> Result<(), StoreError> {
+        let key = tables::object_key_of(&found.row);
+        let key = key.ok_or_else(|| StoreError::Damaged("a version has an impossible key".to_owned()))?;
+        content.renew(bucket, &key)?;
+        let sealed = match found.noncurrent_since_ms {
+            Some(since_ms) => bucket.keys().seal(Table::Version, &found.row, &content.noncurrent(since_ms)),
+            None => content.seal_current(bucket, &found.row),
         };
+        bucket.check(commit);
         commit.check(found.row.clone(), Some(found.sealed.clone())).put(found.row.clone(), sealed);
+        Ok(())
     }
 }
 

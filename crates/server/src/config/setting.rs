@@ -177,6 +177,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         kind: Kind::Number(|s| &mut s.metadata_cache_mib),
     },
     Setting {
+        name: "key_destruction_delay_seconds",
+        about: "How long after it was asked for a generation of a key is destroyed at the earliest",
+        kind: Kind::Number(|s| &mut s.key_destruction_delay_seconds),
+    },
+    Setting {
         name: "garbage_grace_seconds",
         about: "How long a blob is kept after the last record let go of it, in seconds",
         kind: Kind::Number(|s| &mut s.garbage_grace_seconds),

@@ -172,7 +172,7 @@ impl Planned<'_> {
             origin: &origin,
         };
         self.store.queue_event(&mut commit, self.bucket, &event);
-        self.store.replace_content(&mut commit, self.bucket, &found, Content::Object(Box::new(record)));
+        self.store.replace_content(&mut commit, self.bucket, &found, Content::Object(Box::new(record)))?;
         Ok(Plan::Change(commit, Effect::Transitioned))
     }
 

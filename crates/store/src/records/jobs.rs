@@ -1,6 +1,10 @@
 //! What is kept of jobs, so that they go on where they were.
 
+use std::collections::BTreeMap;
+
 use minicbor::{Decode, Encode};
+
+use crate::jobs::{Destroyed, JobCounts, JobSpec, JobState};
 
 /// The job that does what lifecycle rules say.
 #[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
@@ -33,4 +37,101 @@ pub(crate) struct LifecyclePosition {
     /// The first row that was not looked at; empty: that of the table.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) from: Vec<u8>,
+}
+
+/// A job over keys. System table.
+#[derive(Encode, Decode, Debug, Clone, PartialEq)]
+#[cbor(map)]
+pub(crate) struct JobRecord {
+    #[n(0)]
+    pub(crate) spec: JobSpec,
+    #[n(1)]
+    pub(crate) state: JobState,
+    /// Times are milliseconds since 1970.
+    #[n(2)]
+    pub(crate) created_ms: u64,
+    /// When something was done last.
+    #[n(3)]
+    pub(crate) updated_ms: u64,
+    /// The process that has it.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub(crate) holder: [u8; 16],
+    /// Until when nobody else takes it.
+    #[n(5)]
+    pub(crate) lease_until_ms: u64,
+    #[n(6)]
+    pub(crate) position: JobPosition,
+    #[n(7)]
+    pub(crate) counts: JobCounts,
+    #[n(8)]
+    pub(crate) facts: JobFacts,
+    /// What keeps it from going on, or has ended it.
+    #[n(9)]
+    pub(crate) trouble: Option<String>,
+}
+
+/// Where a job is.
+#[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
+#[cbor(map)]
+pub(crate) struct JobPosition {
+    /// The number of the stage.
+    #[n(0)]
+    pub(crate) stage: u8,
+    /// What of several things the stage is at.
+    #[n(1)]
+    pub(crate) part: u32,
+    /// The last row that was looked at, or what stands for it; empty: none was.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) after: Vec<u8>,
+}
+
+/// What a job has found out and done, for its later stages and for its report.
+#[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
+#[cbor(map)]
+pub(crate) struct JobFacts {
+    /// The bucket that it is about: another one of the same name is none of its business.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) bucket_id: Option<[u8; 16]>,
+    /// The root key, as it was before the job rotated it.
+    #[n(1)]
+    pub(crate) root_before: Option<RootGenerationRecord>,
+    /// The generation of a bucket's key under which everything comes.
+    #[n(2)]
+    pub(crate) generation: Option<u32>,
+    /// How many things refer to each generation, as of the last count.
+    #[n(3)]
+    pub(crate) references: BTreeMap<u32, u64>,
+    /// How many things could not be opened, as of the last count.
+    #[n(4)]
+    pub(crate) unreadable: u64,
+    /// Why things were left alone that one might expect to be changed, and how many.
+    #[n(5)]
+    pub(crate) left: BTreeMap<String, u64>,
+    #[n(6)]
+    pub(crate) destroyed: Vec<Destroyed>,
+    /// What was counted last: the generations of what.
+    #[n(7)]
+    pub(crate) counted: Option<String>,
+}
+
+/// A generation of a root key.
+#[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq)]
+#[cbor(map)]
+pub(crate) struct RootGenerationRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) root_id: [u8; 16],
+    #[n(1)]
+    pub(crate) generation: u32,
+}
+
+/// Changes when everything is about to be wrapped anew. System table.
+#[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq)]
+#[cbor(map)]
+pub(crate) struct RootFenceRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) root_id: [u8; 16],
+    #[n(1)]
+    pub(crate) generation: u32,
+    #[n(2)]
+    pub(crate) moved_ms: u64,
 }

@@ -142,7 +142,7 @@ impl Store {
                     let mut record = record.clone();
                     record.replication = Some(ReplicationRecord { is_replica: false, replicas });
                     self.queue_replicas(commit, bucket, &key, &record);
-                    self.replace_content(commit, bucket, &found, Content::Object(record));
+                    self.replace_content(commit, bucket, &found, Content::Object(record))?;
                 }
                 Ok(true)
             }

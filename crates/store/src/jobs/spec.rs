@@ -1,0 +1,240 @@
+//! What a job is to do, and what is known of one.
+
+use std::fmt;
+
+use coffer_crypto::random_array;
+use minicbor::{Decode, Encode};
+
+/// The id of a job: in the order in which jobs were started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub(crate) [u8; 8]);
+
+impl JobId {
+    pub(crate) fn new(now_ms: u64) -> Self {
+        let mut id: [u8; 8] = random_array();
+        id[..6].copy_from_slice(&now_ms.to_be_bytes()[2..]);
+        Self(id)
+    }
+
+    /// Reads the text form: 16 hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(hex::decode(text).ok()?.try_into().ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// What a job is to do.
+#[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
+pub enum JobSpec {
+    /// Wraps anew everything that the root key wraps, under the generation that wraps now; then counts what still needs
+    /// older ones.
+    #[n(0)]
+    RewrapRoot {
+        /// Makes a new generation first.
+        #[n(0)]
+        rotate: bool,
+    },
+    /// Destroys a generation of the root key, unless something still needs it.
+    #[n(1)]
+    DestroyRootGeneration {
+        /// The generation.
+        #[n(0)]
+        generation: u32,
+        /// Not earlier than this, in milliseconds since 1970; `None`: as soon as the settings allow.
+        #[n(1)]
+        not_before_ms: Option<u64>,
+    },
+    /// Makes a new generation of a bucket's key, brings every record and every SSE-S3 envelope of the bucket under it, and
+    /// counts what still needs older ones. No blob is touched.
+    #[n(2)]
+    RotateBucketKey {
+        /// The name of the bucket.
+        #[n(0)]
+        bucket: String,
+    },
+    /// Destroys a generation of a bucket's key, unless something still needs it.
+    #[n(3)]
+    DestroyBucketKeyGeneration {
+        /// The name of the bucket.
+        #[n(0)]
+        bucket: String,
+        /// The generation.
+        #[n(1)]
+        generation: u32,
+        /// Not earlier than this, in milliseconds since 1970; `None`: as soon as the settings allow.
+        #[n(2)]
+        not_before_ms: Option<u64>,
+    },
+}
+
+impl JobSpec {
+    /// The bucket that it is about, if it is about one.
+    pub(crate) fn bucket(&self) -> Option<&str> {
+        match self {
+            Self::RotateBucketKey { bucket } | Self::DestroyBucketKeyGeneration { bucket, .. } => Some(bucket),
+            Self::RewrapRoot { .. } | Self::DestroyRootGeneration { .. } => None,
+        }
+    }
+
+    /// The time before which it does nothing.
+    pub(crate) fn not_before_ms(&self) -> u64 {
+        match self {
+            Self::DestroyRootGeneration { not_before_ms, .. }
+            | Self::DestroyBucketKeyGeneration { not_before_ms, .. } => not_before_ms.unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn not_before_mut(&mut self) -> Option<&mut Option<u64>> {
+        match self {
+            Self::DestroyRootGeneration { not_before_ms, .. }
+            | Self::DestroyBucketKeyGeneration { not_before_ms, .. } => Some(not_before_ms),
+            _ => None,
+        }
+    }
+}
+
+/// Where a job is in its life.
+#[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq)]
+#[cbor(index_only)]
+pub enum JobState {
+    /// It goes on whenever a runner takes it, or waits for its time.
+    #[n(0)]
+    Running,
+    /// It waits until it is resumed.
+    #[n(1)]
+    Paused,
+    /// It did what it was to do.
+    #[n(2)]
+    Done,
+    /// It cannot do it; the trouble says why.
+    #[n(3)]
+    Failed,
+    /// Somebody ended it. What it had done stays done.
+    #[n(4)]
+    Cancelled,
+}
+
+impl JobState {
+    /// Whether nothing comes after it.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// How much a job has done. What a crash repeats is not counted twice.
+#[derive(Encode, Decode, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cbor(map)]
+pub struct JobCounts {
+    /// Rows or keys that were looked at, in all passes.
+    #[n(0)]
+    pub looked_at: u64,
+    /// Those that were changed.
+    #[n(1)]
+    pub changed: u64,
+    /// Those that needed no change, or have none.
+    #[n(2)]
+    pub left_alone: u64,
+    /// Those that could not be changed: the log says which.
+    #[n(3)]
+    pub failed: u64,
+    /// How many there are to look at, once that is known.
+    #[n(4)]
+    pub total: Option<u64>,
+}
+
+/// Something that a job destroyed.
+#[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
+#[cbor(map)]
+pub struct Destroyed {
+    /// What it was, such as `root key` or `bucket key`.
+    #[n(0)]
+    pub what: String,
+    /// Its id: hexadecimal, or an ARN.
+    #[n(1)]
+    pub id: String,
+    /// Its generation, if it had one.
+    #[n(2)]
+    pub generation: Option<u32>,
+    /// When, in milliseconds since 1970.
+    #[n(3)]
+    pub at_ms: u64,
+}
+
+/// What is known of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobInfo {
+    /// Its id.
+    pub id: JobId,
+    /// What it is to do.
+    pub spec: JobSpec,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// What it is doing, in words: `wrapping bucket keys`.
+    pub stage: &'static str,
+    /// When it was started, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// When something was done last, in milliseconds since 1970.
+    pub updated_ms: u64,
+    /// The time before which it does nothing, in milliseconds since 1970; 0: none.
+    pub not_before_ms: u64,
+    /// How much it has done.
+    pub counts: JobCounts,
+    /// What keeps it from going on, or has ended it.
+    pub trouble: Option<String>,
+    /// What it has found out and done so far; of a job that is over, its final report.
+    pub report: JobReport,
+}
+
+/// What a job has found out and done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobReport {
+    /// What was counted by generation, such as `root key`; `None`: nothing was.
+    pub counted: Option<String>,
+    /// How many things refer to each generation that there is, ascending.
+    pub references: Vec<(u32, u64)>,
+    /// How many things could not be opened, and so may refer to any generation.
+    pub unreadable: u64,
+    /// Why things were left alone that one might expect to be changed, and how many.
+    pub left: Vec<(String, u64)>,
+    /// What was destroyed.
+    pub destroyed: Vec<Destroyed>,
+    /// What the job cannot promise, each a sentence.
+    pub cannot_promise: Vec<&'static str>,
+}
+
+impl JobReport {
+    /// The report for people, one sentence a line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut lines = Vec::new();
+        if let Some(counted) = &self.counted {
+            let last = self.references.iter().map(|(generation, _)| *generation).max();
+            for &(generation, count) in &self.references {
+                lines.push(match count {
+                    0 if Some(generation) == last => format!("The {counted} is of generation {generation}."),
+                    0 => format!("Nothing refers to generation {generation} of the {counted}."),
+                    count => format!("{count} refer to generation {generation} of the {counted}."),
+                });
+            }
+        }
+        if self.unreadable > 0 {
+            lines.push(format!("{} could not be opened, and may refer to any generation.", self.unreadable));
+        }
+        lines.extend(self.left.iter().map(|(why, count)| format!("Left alone: {count} {why}.")));
+        for Destroyed { what, id, generation, .. } in &self.destroyed {
+            let of = generation.map_or_else(String::new, |generation| format!("generation {generation} of "));
+            lines.push(format!("Destroyed: {of}{what} {id}."));
+        }
+        lines.extend(self.cannot_promise.iter().map(|sentence| (*sentence).to_owned()));
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,129 @@
+//! The stages of which jobs consist.
+
+use super::runner::JobRunner;
+use super::spec::{JobId, JobSpec};
+use crate::error::StoreError;
+use crate::records::{JobPosition, JobRecord};
+
+/// A stage. Its number is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Stage {
+    RotateRoot = 0,
+    RewrapBuckets = 1,
+    RewrapElsewhere = 2,
+    CountBuckets = 3,
+    CountElsewhere = 4,
+    DestroyRoot = 5,
+    AppendGeneration = 6,
+    ResealRows = 7,
+    CountRows = 8,
+    DestroyGenerations = 9,
+}
+
+const ALL: [Stage; 10] = [
+    Stage::RotateRoot,
+    Stage::RewrapBuckets,
+    Stage::RewrapElsewhere,
+    Stage::CountBuckets,
+    Stage::CountElsewhere,
+    Stage::DestroyRoot,
+    Stage::AppendGeneration,
+    Stage::ResealRows,
+    Stage::CountRows,
+    Stage::DestroyGenerations,
+];
+
+/// Why a stage does not go on.
+pub(super) enum Failure {
+    /// It may the next time.
+    Later(StoreError),
+    /// It never will; the sentence says why.
+    Final(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Contention | StoreError::NoSpace | StoreError::Unavailable(_) | StoreError::Io(_) => {
+                Self::Later(error)
+            }
+            StoreError::NoSuchBucket => Self::Final("the bucket is gone".to_owned()),
+            error => Self::Final(error.to_string()),
+        }
+    }
+}
+
+impl Stage {
+    /// The stages of a job, in order.
+    pub(super) fn plan(spec: &JobSpec) -> Vec<Self> {
+        let rewrap = [Self::RewrapBuckets, Self::RewrapElsewhere, Self::CountBuckets, Self::CountElsewhere];
+        match spec {
+            JobSpec::RewrapRoot { rotate: false } => rewrap.to_vec(),
+            JobSpec::RewrapRoot { rotate: true } => [&[Self::RotateRoot], &rewrap[..]].concat(),
+            JobSpec::DestroyRootGeneration { .. } => {
+                vec![Self::CountBuckets, Self::CountElsewhere, Self::DestroyRoot]
+            }
+            JobSpec::RotateBucketKey { .. } => vec![Self::AppendGeneration, Self::ResealRows, Self::CountRows],
+            JobSpec::DestroyBucketKeyGeneration { .. } => vec![Self::CountRows, Self::DestroyGenerations],
+        }
+    }
+
+    /// What a job cannot promise.
+    pub(super) fn limits(spec: &JobSpec) -> Vec<&'static str> {
+        match spec {
+            JobSpec::RewrapRoot { .. } | JobSpec::RotateBucketKey { .. } => vec![
+                "Whoever had a key of an older generation and a copy of what it protects can open that copy: only \
+                 sealing the data anew, under new keys, helps what is stored from now on.",
+            ],
+            JobSpec::DestroyRootGeneration { .. } | JobSpec::DestroyBucketKeyGeneration { .. } => {
+                vec!["A backup of the keyring, or shares of it, from before still hold what was destroyed here."]
+            }
+        }
+    }
+
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        ALL.into_iter().find(|stage| *stage as u8 == number)
+    }
+
+    /// Where the stage starts.
+    pub(super) fn start(self) -> JobPosition {
+        JobPosition { stage: self as u8, ..JobPosition::default() }
+    }
+
+    /// What it does, in words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::RotateRoot => "rotating the root key",
+            Self::RewrapBuckets => "wrapping bucket keys",
+            Self::RewrapElsewhere => "wrapping other keys",
+            Self::CountBuckets | Self::CountElsewhere => "counting what needs each generation of the root key",
+            Self::DestroyRoot => "destroying generations of the root key",
+            Self::AppendGeneration => "rotating the bucket's key",
+            Self::ResealRows => "sealing records and envelopes anew",
+            Self::CountRows => "counting what needs each generation of the bucket's key",
+            Self::DestroyGenerations => "destroying generations of the bucket's key",
+        }
+    }
+
+    /// Does a batch, and returns where the next one of the stage starts; `None` after the last.
+    pub(super) async fn step(
+        self,
+        runner: &JobRunner,
+        id: JobId,
+        job: &mut JobRecord,
+    ) -> Result<Option<JobPosition>, Failure> {
+        match self {
+            Self::RotateRoot => runner.rotate_root(id, job).await,
+            Self::RewrapBuckets => runner.visit_bucket_keys(job, true).await,
+            Self::RewrapElsewhere => runner.visit_elsewhere(job, true).await,
+            Self::CountBuckets => runner.visit_bucket_keys(job, false).await,
+            Self::CountElsewhere => runner.visit_elsewhere(job, false).await,
+            Self::DestroyRoot => runner.destroy_root(id, job).await,
+            Self::AppendGeneration => runner.append_generation(id, job).await,
+            Self::ResealRows => runner.reseal_rows(job).await,
+            Self::CountRows => runner.count_rows(job).await,
+            Self::DestroyGenerations => runner.destroy_generations(id, job).await,
+        }
+    }
+}
