@@ -212,6 +212,8 @@ def test_a_boundary_limits_what_identity_policies_allow(server, iam, key):
     ({"StringEquals": {"aws:ResourceTag/env": "test"}}, {}, True),
     ({"StringEquals": {"aws:ResourceTag/env": "prod"}}, {}, False),
     ({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, {}, True),
+    ({"Bool": {"aws:ViaAWSService": "false"}, "StringEquals": {"aws:RequestedRegion": "us-east-1", "aws:ResourceAccount": ACCOUNT}}, {}, True),
+    ({"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}}, {}, True),
 ])
 def test_conditions(server, kms, key, condition, context, expected):
     name, user = user_of(server)

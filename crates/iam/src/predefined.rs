@@ -89,6 +89,38 @@ pub(crate) const PREDEFINED: &[Predefined] = &[
 }"#,
     },
     Predefined {
+        arn: "arn:aws:iam::aws:policy/AWSKeyManagementServicePowerUser",
+        name: "AWSKeyManagementServicePowerUser",
+        id: "ANPAJNPP7PPPPMJRV2SA4",
+        description: "Provides access to AWS Key Management Service (KMS).",
+        version: 2,
+        created_ms: 1_423_248_040_000,
+        updated_ms: 1_488_848_111_000,
+        document: r#"{
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Action": [
+                "kms:CreateAlias",
+                "kms:CreateKey",
+                "kms:DeleteAlias",
+                "kms:Describe*",
+                "kms:GenerateRandom",
+                "kms:Get*",
+                "kms:List*",
+                "kms:TagResource",
+                "kms:UntagResource",
+                "iam:ListGroups",
+                "iam:ListRoles",
+                "iam:ListUsers"
+            ],
+            "Resource": "*"
+        }
+    ]
+}"#,
+    },
+    Predefined {
         arn: "arn:aws:iam::aws:policy/AWSOrganizationsFullAccess",
         name: "AWSOrganizationsFullAccess",
         id: "ANPAJZXBNRCJKNLQHSB5M",
@@ -239,6 +271,9 @@ pub(crate) const PREDEFINED: &[Predefined] = &[
                 "iam:List*",
                 "iam:SimulateCustomPolicy",
                 "iam:SimulatePrincipalPolicy",
+                "kms:Describe*",
+                "kms:Get*",
+                "kms:List*",
                 "organizations:Describe*",
                 "organizations:List*",
                 "s3:Get*",
@@ -273,6 +308,9 @@ pub(crate) const PREDEFINED: &[Predefined] = &[
                 "iam:List*",
                 "iam:SimulateCustomPolicy",
                 "iam:SimulatePrincipalPolicy",
+                "kms:Describe*",
+                "kms:Get*",
+                "kms:List*",
                 "organizations:Describe*",
                 "organizations:List*",
                 "s3:GetAccountPublicAccessBlock",

@@ -176,8 +176,7 @@ impl Kms {
         conditions: &[(&str, Vec<String>)],
     ) -> Result<(), KmsError> {
         let Authority::Caller { caller, .. } = by else { return Ok(()) };
-        let mut context = caller_conditions(by);
-        context.set("aws:ResourceAccount", account);
+        let mut context = self.common_conditions(by, account);
         conditions.iter().for_each(|(key, values)| context.set_all(key, values.clone()));
         let question = Question {
             caller,
@@ -194,11 +193,23 @@ impl Kms {
         }
     }
 
+    /// The condition keys that all requests have about what an account has.
+    fn common_conditions(&self, by: &Authority<'_>, owner: &str) -> Context {
+        let Authority::Caller { caller, context, via, .. } = by else { return Context::new() };
+        let mut context = (*context).clone();
+        context.set("aws:RequestedRegion", &self.0.settings.region);
+        context.set("aws:ResourceAccount", owner);
+        context.set("aws:ResourceOrgID", self.0.iam.organization_id());
+        context.set("aws:ViaAWSService", via.is_some().to_string());
+        context.set_if("kms:CallerAccount", caller.principal.account());
+        context.set_if("kms:ViaService", *via);
+        context
+    }
+
     /// The condition keys of a request about a key.
     async fn conditions(&self, by: &Authority<'_>, wanted: &Use<'_>, policy: &Policy) -> Result<Context, KmsError> {
         let key = wanted.key;
-        let mut context = caller_conditions(by);
-        context.set("aws:ResourceAccount", &key.account);
+        let mut context = self.common_conditions(by, &key.account);
         context.set("kms:KeyOrigin", if key.key_store.is_some() { "EXTERNAL_KEY_STORE" } else { "AWS_KMS" });
         for name in ["kms:KeySpec", "kms:CustomerMasterKeySpec"] {
             context.set(name, "SYMMETRIC_DEFAULT");
@@ -229,15 +240,6 @@ impl Kms {
         wanted.conditions.iter().for_each(|(name, values)| context.set_all(name, values.clone()));
         Ok(context)
     }
-}
-
-/// The condition keys that all requests have.
-fn caller_conditions(by: &Authority<'_>) -> Context {
-    let Authority::Caller { caller, context, via, .. } = by else { return Context::new() };
-    let mut context = (*context).clone();
-    context.set_if("kms:CallerAccount", caller.principal.account());
-    context.set_if("kms:ViaService", *via);
-    context
 }
 
 /// `kms:EncryptionContext:NAME` has all values of names that differ by their case only, since condition keys do not.

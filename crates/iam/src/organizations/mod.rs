@@ -58,7 +58,8 @@ pub(crate) async fn call(request: &ApiRequest<'_>) -> Result<String, ApiError> {
 
 impl Iam {
     /// The ID of the organization: the value of `aws:PrincipalOrgID` of everybody here.
-    pub(crate) fn organization_id(&self) -> String {
+    #[must_use]
+    pub fn organization_id(&self) -> String {
         ids::organization(self.store().id())
     }
 }
