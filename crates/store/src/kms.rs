@@ -64,7 +64,12 @@ impl KmsSealRecord {
     /// # Errors
     /// [`StoreError::Kms`].
     pub(crate) async fn open(&self, data_keys: &dyn DataKeys) -> Result<Key32, StoreError> {
+        data_keys.open(&self.data_key()).await.map_err(StoreError::Kms)
+    }
+
+    /// The data key as the KMS encrypted it.
+    pub(crate) fn data_key(&self) -> SealedDataKey {
         let Self { key_arn, ciphertext, context, .. } = self.clone();
-        data_keys.open(&SealedDataKey { key_arn, ciphertext, context }).await.map_err(StoreError::Kms)
+        SealedDataKey { key_arn, ciphertext, context }
     }
 }
