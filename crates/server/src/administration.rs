@@ -1,11 +1,11 @@
 //! The commands of operators as the command line has them.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 
 use crate::config::Settings;
-use crate::control::command::{AuditShow, AuditVerify, KeyShow, RotateRoot};
-use crate::control::{Command, administer};
+use crate::control::command::{AuditShow, AuditVerify, Inspect, KeyShow, RotateRoot};
+use crate::control::{Command, administer, carry_out, print};
 use crate::shares::{Export, Recover, VerifyBackup};
 
 /// What an operator asks for.
@@ -15,6 +15,8 @@ pub(crate) enum Administer {
     Audit(Asked<AuditCommand>),
     /// The root key and the keys under it
     Key(Asked<KeyCommand>),
+    /// Show how an object is sealed, and verify it
+    Inspect(AskedInspect),
 }
 
 /// A command, and how its outcome is printed.
@@ -24,6 +26,16 @@ pub(crate) struct Asked<C: Subcommand> {
     command: C,
     /// Print JSON
     #[arg(long, global = true)]
+    json: bool,
+}
+
+/// `coffer inspect`
+#[derive(Debug, PartialEq, Eq, Args)]
+pub(crate) struct AskedInspect {
+    #[command(flatten)]
+    command: Inspect,
+    /// Print JSON
+    #[arg(long)]
     json: bool,
 }
 
@@ -60,6 +72,12 @@ impl Administer {
         match self {
             Self::Audit(Asked { command, json }) => administer(settings, command.command(), json).await,
             Self::Key(Asked { command, json }) => command.run(settings, json).await,
+            Self::Inspect(AskedInspect { command, json }) => {
+                let report = carry_out(settings, Command::Inspect(command)).await?;
+                print(&report, json)?;
+                ensure!(report.data["sound"] != false, "the object is damaged");
+                Ok(())
+            }
         }
     }
 }

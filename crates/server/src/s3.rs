@@ -67,18 +67,8 @@ impl S3 {
         event_targets: Arc<EventTargets>,
     ) -> Result<Self> {
         let store = data.store.clone();
-        let iam = IamSettings {
-            account_id: ACCOUNT_ID.to_owned(),
-            region: settings.region.clone(),
-            root_key_is_given: matches!(root, Root::Given),
-        };
-        let documents = HttpsDocuments::new(settings.oidc_private_networks.clone(), settings.oidc_ca_file.as_deref())?;
-        let iam = Iam::new(store.clone(), iam, Arc::new(documents));
+        let (iam, kms) = accounts_and_keys(settings, data, matches!(root, Root::Given))?;
         iam.establish(SystemClock.now_ms()).await.map_err(|error| anyhow!("the first account: {}", error.message()))?;
-        let kms =
-            KmsSettings { region: settings.region.clone(), key_stores: BTreeMap::new(), day_ms: settings.kms_day_ms };
-        let audit = Arc::clone(&data.audit) as Arc<dyn KeyAudit>;
-        let kms = Kms::new(store.clone(), iam.clone(), Arc::clone(&data.root), kms, audit, Arc::new(SystemClock));
         let operations = OperationSettings {
             region: settings.region.clone(),
             account_id: ACCOUNT_ID.to_owned(),
@@ -182,6 +172,21 @@ impl Handler for S3 {
         };
         Answer { operation, response, entry }
     }
+}
+
+/// Everybody there is, and the keys of the KMS, in the store of `data`.
+///
+/// # Errors
+/// When the authorities of identity providers cannot be read.
+pub(crate) fn accounts_and_keys(settings: &Settings, data: &Data, root_key_is_given: bool) -> Result<(Iam, Kms)> {
+    let documents = HttpsDocuments::new(settings.oidc_private_networks.clone(), settings.oidc_ca_file.as_deref())?;
+    let iam = IamSettings { account_id: ACCOUNT_ID.to_owned(), region: settings.region.clone(), root_key_is_given };
+    let iam = Iam::new(data.store.clone(), iam, Arc::new(documents));
+    let kms = KmsSettings { region: settings.region.clone(), key_stores: BTreeMap::new(), day_ms: settings.kms_day_ms };
+    let audit = Arc::clone(&data.audit) as Arc<dyn KeyAudit>;
+    let root = Arc::clone(&data.root);
+    let kms = Kms::new(data.store.clone(), iam.clone(), root, kms, audit, Arc::new(SystemClock));
+    Ok((iam, kms))
 }
 
 /// A body that is not taken: the connection ends with it.

@@ -179,7 +179,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
         tasks.spawn(listener.serve(None, admin, shared(ADMIN_CONNECTIONS), shutdown.clone()));
     }
     tasks.spawn(key_backup::watch(Arc::clone(data), Arc::clone(&metrics), shutdown.clone()));
-    tasks.spawn(control.serve(Administration::new(Arc::clone(data)), shutdown.clone()));
+    tasks.spawn(control.serve(Administration::new(Arc::clone(data), handler.kms().clone()), shutdown.clone()));
     if tls.is_some() || access_log.is_some() {
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }

@@ -2,7 +2,7 @@
 
 use coffer_configuration::ObjectLock;
 use coffer_keyring::{RootId, SealedDataKey};
-use coffer_seal::{ChecksumAlgorithm, sealed_len, segment_count};
+use coffer_seal::{ChecksumAlgorithm, Envelope, Mode, sealed_len, segment_count};
 
 use crate::bucket::Bucket;
 use crate::error::StoreError;
@@ -10,7 +10,7 @@ use crate::kms::{Keys, KmsInfo};
 use crate::names::{InstanceId, VersionId};
 use crate::object::{FoundObject, KIND_MULTIPART};
 use crate::read::ObjectReader;
-use crate::records::{ObjectRecord, PartRecord};
+use crate::records::{KmsSealRecord, ObjectRecord, PartRecord, WrappedKeyRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::Store;
 use crate::tables;
@@ -33,7 +33,7 @@ pub struct Inspection {
     /// What keeps it from being removed.
     pub lock: ObjectLock,
     /// The key of each layer, the innermost first.
-    pub layers: Vec<LayerInspection>,
+    pub layers: Vec<LayerKey>,
     /// The key of the KMS, if one protects it.
     pub kms: Option<KmsInfo>,
     /// The data key that the KMS encrypted.
@@ -46,12 +46,6 @@ pub struct Inspection {
     pub checksums: Option<Vec<ChecksumAlgorithm>>,
     /// What was checked, in order.
     pub checks: Vec<Check>,
-}
-
-/// A layer of an object.
-pub struct LayerInspection {
-    /// What wraps its object key.
-    pub by: LayerKey,
 }
 
 /// What wraps an object key.
@@ -130,8 +124,8 @@ impl Store {
             is_multipart: record.kind == KIND_MULTIPART,
             lock: record.lock.unwrap_or_default(),
             layers: self.layers(bucket, &record)?,
-            kms: record.seal.kms.as_ref().map(crate::records::KmsSealRecord::info),
-            data_key: record.seal.kms.as_ref().map(crate::records::KmsSealRecord::data_key),
+            kms: record.seal.kms.as_ref().map(KmsSealRecord::info),
+            data_key: record.seal.kms.as_ref().map(KmsSealRecord::data_key),
             layout_tags: record.layout_tags.len(),
             parts: parts.iter().map(|part| part_inspection(part, mode)).collect(),
             checksums: None,
@@ -180,20 +174,19 @@ impl Store {
         Ok(inspection)
     }
 
-    fn layers(&self, bucket: &Bucket, record: &ObjectRecord) -> Result<Vec<LayerInspection>, StoreError> {
-        let layer = |envelope: coffer_seal::Envelope| {
+    fn layers(&self, bucket: &Bucket, record: &ObjectRecord) -> Result<Vec<LayerKey>, StoreError> {
+        let layer = |envelope: Envelope| {
             let by = envelope.kek();
-            let by = match by.mode {
-                coffer_seal::Mode::SseC => LayerKey::Customer,
-                coffer_seal::Mode::SseKms => LayerKey::DataKey,
-                _ => {
-                    let wrapped =
-                        bucket.wrapped_keys().iter().find(|key| (key.id, key.generation) == (by.id, by.generation));
+            match by.mode {
+                Mode::SseC => LayerKey::Customer,
+                Mode::SseKms => LayerKey::DataKey,
+                Mode::SseS3 | Mode::BucketKey | Mode::MetadataKey | Mode::KmsKey => {
+                    let is_it = |key: &&WrappedKeyRecord| (key.id, key.generation) == (by.id, by.generation);
+                    let wrapped = bucket.wrapped_keys().iter().find(is_it);
                     let root = wrapped.and_then(|key| self.0.root.generation_of(&key.wrapped).ok());
                     LayerKey::Bucket { generation: by.generation, root }
                 }
-            };
-            LayerInspection { by }
+            }
         };
         Ok(record.seal.envelopes()?.into_iter().map(layer).collect())
     }

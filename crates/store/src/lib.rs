@@ -61,7 +61,7 @@ pub use delete::{DeleteObject, DeletedObject};
 pub use error::{BodyError, StoreError};
 pub use events::{ChangedBy, ObjectChange, ObjectEvent, Origin};
 pub use garbage::Collected;
-pub use inspect::{Check, CheckOutcome, Inspection, LayerInspection, LayerKey, PartInspection};
+pub use inspect::{Check, CheckOutcome, Inspection, LayerKey, PartInspection};
 pub use jobs::{
     BootstrapFile, Destroyed, JobCounts, JobEnvironment, JobError, JobId, JobInfo, JobReport, JobRunner, JobSpec,
     JobState, JobStep, WrappedKeys, WrappedKeysBatch,

@@ -26,6 +26,7 @@ pub(crate) use socket::ControlSocket;
 use crate::config::Settings;
 use crate::data::LockedDirectory;
 use crate::lock::LockError;
+use crate::s3::accounts_and_keys;
 
 /// Has a command carried out, by the server if one runs, and prints what became of it: text for people, or its data as
 /// JSON.
@@ -33,8 +34,15 @@ use crate::lock::LockError;
 /// # Errors
 /// A sentence for a person.
 pub(crate) async fn administer(settings: &Settings, command: Command, json: bool) -> Result<()> {
-    let report = carry_out(settings, command).await?;
-    let text = if json { format!("{}\n", serde_json::to_string_pretty(&report.data)?) } else { report.text };
+    print(&carry_out(settings, command).await?, json)
+}
+
+/// Prints what became of a command.
+///
+/// # Errors
+/// When nothing can be printed.
+pub(crate) fn print(report: &Report, json: bool) -> Result<()> {
+    let text = if json { format!("{}\n", serde_json::to_string_pretty(&report.data)?) } else { report.text.clone() };
     let mut output = io::stdout().lock();
     output.write_all(text.as_bytes()).and_then(|()| output.flush()).context("nothing can be printed")
 }
@@ -55,7 +63,8 @@ pub(crate) async fn carry_out(settings: &Settings, command: Command) -> Result<R
         Err(error) => return Err(error),
     };
     let data = Arc::new(directory.open().await?);
-    let administration = Administration::new(Arc::clone(&data));
+    let (_, kms) = accounts_and_keys(settings, &data, false)?;
+    let administration = Administration::new(Arc::clone(&data), kms);
     let session = Session::new(
         administration,
         operator(getuid().as_raw()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use coffer_keyring::{KeyAudit as _, KeyEvent, KeyOutcome};
+use coffer_kms::Kms;
 use tokio::sync::Mutex;
 
 use crate::data::Data;
@@ -12,14 +13,16 @@ use crate::data::Data;
 pub(crate) struct Administration {
     /// The store, open.
     pub(crate) data: Arc<Data>,
+    /// The keys of the KMS.
+    pub(crate) kms: Kms,
     /// One command that changes keys at a time.
     pub(crate) changing: Arc<Mutex<()>>,
 }
 
 impl Administration {
-    /// Administration of the store of `data`.
-    pub(crate) fn new(data: Arc<Data>) -> Self {
-        Self { data, changing: Arc::default() }
+    /// Administration of the store of `data`, whose keys of the KMS are `kms`.
+    pub(crate) fn new(data: Arc<Data>, kms: Kms) -> Self {
+        Self { data, kms, changing: Arc::default() }
     }
 }
 

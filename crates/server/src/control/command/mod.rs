@@ -5,6 +5,7 @@
 mod audit_show;
 mod audit_verify;
 mod backup_verified;
+mod inspect;
 mod key_exported;
 mod key_show;
 mod rotate_root;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use audit_show::AuditShow;
 pub(crate) use audit_verify::AuditVerify;
 pub(crate) use backup_verified::BackupVerified;
+pub(crate) use inspect::Inspect;
 pub(crate) use key_exported::KeyExported;
 pub(crate) use key_show::KeyShow;
 pub(crate) use rotate_root::RotateRoot;
@@ -32,6 +34,8 @@ pub(crate) enum Command {
     AuditVerify(AuditVerify),
     /// Note that a backup of the root key opened the store.
     BackupVerified(BackupVerified),
+    /// Look at how an object is sealed.
+    Inspect(Inspect),
     /// Note that the root key is exported.
     KeyExported(KeyExported),
     /// Describe the root key.
@@ -50,6 +54,7 @@ impl Command {
             Self::AuditShow(command) => command.perform(session).await,
             Self::AuditVerify(command) => command.perform(session).await,
             Self::BackupVerified(command) => command.perform(session).await,
+            Self::Inspect(command) => command.perform(session).await,
             Self::KeyExported(command) => command.perform(session).await,
             Self::KeyShow(command) => command.perform(session).await,
             Self::RotateRoot(command) => command.perform(session).await,
