@@ -114,6 +114,18 @@ impl Kms {
         self.authorize_under(by, wanted, &policy).await
     }
 
+    /// As [`Kms::authorize_use`], for an action that only looks at the key: it is noted if it is denied.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) async fn authorize_look(&self, by: &Authority<'_>, wanted: &Use<'_>) -> Result<(), KmsError> {
+        let allowed = self.authorize_use(by, wanted).await;
+        if allowed.is_err() {
+            self.note(by, wanted.action, &self.arn(wanted.key), &BTreeMap::new(), &allowed);
+        }
+        allowed
+    }
+
     /// As [`Kms::authorize_use`], as if the key had another policy.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ impl Kms {
         self.note(by, action, &arn, &BTreeMap::new(), changed);
     }
 
-    /// As [`Kms::own_key`], for an action that changes the key: nobody changes one that a service has made.
+    /// The key of the caller's account that they name by id or ARN, if they may do `action`, which changes it: nobody changes one that a service has made.
     ///
     /// # Errors
     /// `NotFoundException`, `AccessDeniedException`.
@@ -82,7 +82,8 @@ impl Kms {
         action: &'static str,
         name: &str,
     ) -> Result<(KeyRecord, RowVersion), KmsError> {
-        let (key, version) = self.own_key(by, action, name).await?;
+        let (key, version) = self.find_own(by, action, name).await?;
+        self.authorize(by, action, &key).await?;
         if key.aws_managed {
             let why = format!("because no resource-based policy allows the {action} action");
             return Err(self.refused(by, action, &key, &why));

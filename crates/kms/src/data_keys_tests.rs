@@ -223,3 +223,33 @@ async fn every_use_denial_and_failure_is_noted() {
     ];
     assert_eq!(world.audit.take(), expected);
 }
+
+#[tokio::test]
+async fn who_may_not_even_look_is_noted() {
+    let world = World::new();
+    let key = json!({ "KeyId": world.key().await });
+    world.audit.take();
+    let nobody = Arc::new(user(ACCOUNT, None));
+    let looks = [
+        "DescribeKey",
+        "GetKeyPolicy",
+        "GetKeyRotationStatus",
+        "ListGrants",
+        "ListKeyPolicies",
+        "ListKeyRotations",
+        "ListResourceTags",
+        "GetPublicKey",
+        "Sign",
+    ];
+    for action in looks {
+        assert_eq!(world.call_as(&nobody, action, &key).await.err().unwrap().code, "AccessDeniedException");
+    }
+    let noted: Vec<_> = world.audit.take().into_iter().map(|(action, _, _, code)| (action, code)).collect();
+    let denied = Some("AccessDeniedException".to_owned());
+    let expected: Vec<_> = looks.iter().map(|action| (format!("kms:{action}"), denied.clone())).collect();
+    assert_eq!(noted.iter().map(|(action, code)| ((*action).to_owned(), code.clone())).collect::<Vec<_>>(), expected);
+    for action in looks {
+        let _ = world.call(action, &key).await;
+    }
+    assert!(world.audit.take().is_empty(), "to look is no use of a key");
+}

@@ -6,6 +6,7 @@ use coffer_keyring::KmsError;
 use coffer_store::{RowChanges, RowTable, RowVersion};
 
 use crate::authority::Authority;
+use crate::authorize::Use;
 use crate::error::{access_denied, contention, disabled, from_store, not_found, pending_deletion};
 use crate::names::{KeyId, KeyName, key_id_text, new_key_id};
 use crate::policy::{default_policy, s3_policy};
@@ -167,7 +168,7 @@ impl Kms {
         self.key(&made).await?.ok_or_else(contention)
     }
 
-    /// The key of the caller's account that they name by id or ARN, if they may do `action` with it.
+    /// The key of the caller's account that they name by id or ARN, if they may do `action`, which only looks at it.
     ///
     /// # Errors
     /// `NotFoundException`, `AccessDeniedException`.
@@ -178,7 +179,7 @@ impl Kms {
         name: &str,
     ) -> Result<(KeyRecord, RowVersion), KmsError> {
         let (key, version) = self.find_own(by, action, name).await?;
-        self.authorize(by, action, &key).await?;
+        self.authorize_look(by, &Use::new(action, &key)).await?;
         Ok((key, version))
     }
 

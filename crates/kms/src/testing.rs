@@ -79,11 +79,21 @@ impl World {
 
     /// Asks as the root user of the account.
     pub(crate) async fn call(&self, action: &str, parameters: &Value) -> Result<Value, Refused> {
+        self.call_as(&self.caller, action, parameters).await
+    }
+
+    /// Asks as somebody of the account.
+    pub(crate) async fn call_as(
+        &self,
+        caller: &Arc<Caller>,
+        action: &str,
+        parameters: &Value,
+    ) -> Result<Value, Refused> {
         let known = self.kms.actions().iter().find(|known| **known == action).expect("an action of KMS");
         let request = ServiceRequest {
             action: known,
             body: &Bytes::from(parameters.to_string()),
-            caller: &self.caller,
+            caller,
             account: ACCOUNT,
             context: &self.context,
             request_id: REQUEST_ID,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Asked;
 use super::constraints::Constraints;
+use super::cryptography::constrain_tokens;
 use crate::authorize::Use;
 use crate::error::api_error;
 use crate::names::{key_id_text, material_id};
@@ -15,22 +16,25 @@ use crate::records::{KeyRecord, KeyStateRecord};
 #[serde(rename_all = "PascalCase")]
 struct Parameters {
     key_id: Option<String>,
+    grant_tokens: Option<Vec<String>>,
 }
 
 impl Asked<'_> {
     /// Describes a key.
     ///
     /// # Errors
-    /// `NotFoundException`, `AccessDeniedException`.
+    /// `NotFoundException`, `AccessDeniedException`, `InvalidGrantTokenException`.
     pub(crate) async fn describe_key(&self) -> Result<String, ApiError> {
         let parameters: Parameters = self.parameters()?;
         let mut constraints = Constraints::default();
         let key_id = constraints.required("keyId", parameters.key_id.as_deref());
+        constrain_tokens(&mut constraints, parameters.grant_tokens.as_deref());
         constraints.check()?;
+        self.check_tokens(parameters.grant_tokens.as_deref()).await?;
         let by = self.authority();
         let (key, _) = self.kms.find(&by, key_id).await.map_err(api_error)?;
         let wanted = Use::new("kms:DescribeKey", &key).named(Some(key_id));
-        self.kms.authorize_use(&by, &wanted).await.map_err(api_error)?;
+        self.kms.authorize_look(&by, &wanted).await.map_err(api_error)?;
         Ok(json!({ "KeyMetadata": self.metadata(&key) }).to_string())
     }
 

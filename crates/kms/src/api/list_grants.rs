@@ -62,7 +62,7 @@ impl Asked<'_> {
         let page = asked.page.page(DEFAULT, MOST)?;
         let by = self.authority();
         let (key, _) = self.kms.find_by_id(&by, key_id).await.map_err(api_error)?;
-        self.kms.authorize_use(&by, &Use::new("kms:ListGrants", &key)).await.map_err(api_error)?;
+        self.kms.authorize_look(&by, &Use::new("kms:ListGrants", &key)).await.map_err(api_error)?;
         let only = match &asked.grant_id {
             Some(id) => {
                 let found = self.kms.grant(&key.id, &read_grant_id(id).map_err(api_error)?).await.map_err(api_error)?;

@@ -9,6 +9,7 @@ use super::Asked;
 use super::constraints::Constraints;
 use super::describe_key::seconds;
 use super::page::PageParameters;
+use crate::authorize::Use;
 use crate::error::api_error;
 use crate::names::{key_id_text, material_id};
 use crate::records::{KeyRecord, KeyStateRecord, MaterialRecord};
@@ -84,7 +85,7 @@ impl Asked<'_> {
         let key_id = self.key_id()?;
         let by = self.authority();
         let key = self.kms.find_by_id(&by, &key_id).await.map_err(api_error)?.0;
-        self.kms.authorize(&by, "kms:GetKeyRotationStatus", &key).await.map_err(api_error)?;
+        self.kms.authorize_look(&by, &Use::new("kms:GetKeyRotationStatus", &key)).await.map_err(api_error)?;
         self.kms.check_rotates(&key).map_err(api_error)?;
         // It is not rotated any more while it waits for its deletion.
         let rotation = key.rotation.filter(|_| !matches!(key.state, KeyStateRecord::PendingDeletion(_)));
