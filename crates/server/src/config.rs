@@ -26,6 +26,14 @@ pub(crate) struct Settings {
     pub(crate) key_file: PathBuf,
     /// The socket that commands of operators come through; with `None` it is in the data directory.
     pub(crate) control_socket: Option<PathBuf>,
+    /// The file that names providers of keys elsewhere.
+    pub(crate) key_providers: Option<PathBuf>,
+    /// What wraps the keys of the store: `local`, the keyring of `key_file`, or the name of a provider.
+    pub(crate) root_key: String,
+    /// What wrapped them before, and is asked to unwrap what it wrapped.
+    pub(crate) former_root_keys: Vec<String>,
+    /// Providers that are custom key stores of the KMS API.
+    pub(crate) key_stores: Vec<String>,
     /// Where HTTP is served.
     pub(crate) listen: Option<SocketAddr>,
     /// Where HTTPS is served.
@@ -109,6 +117,10 @@ impl Settings {
         Self {
             data: PathBuf::from("./coffer-data"),
             key_file: PathBuf::new(),
+            key_providers: None,
+            root_key: String::from("local"),
+            former_root_keys: Vec::new(),
+            key_stores: Vec::new(),
             control_socket: None,
             listen: local(9000),
             listen_tls: local(9443),

@@ -7,16 +7,18 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use coffer_audit::{AuditKeys, AuditLog, AuditedRootKeys};
 use coffer_blob::{LocalBlobs, LocalSettings};
 use coffer_crypto::Key32;
-use coffer_keyring::{KeyAudit, KeyError, KeyFileError, LocalKeyring, RootKeys};
+use coffer_keyring::{KeyAudit, KeyError, RootKeys};
 use coffer_meta::{PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{Bootstrap, BootstrapError, Store, SystemClock};
 
 use crate::config::Settings;
+use crate::key_providers::{self, KeyProviders, Root};
 use crate::lock::DataLock;
 
 /// The metadata engine's file in the data directory.
@@ -25,6 +27,9 @@ const METADATA: &str = "metadata.redb";
 const AUDIT: &str = "audit";
 /// The blobs' folder in the data directory.
 const BLOBS: &str = "blobs";
+/// How long a server that waits for its root key pauses at first, and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A store that is open, for this process alone.
 pub(crate) struct Data {
@@ -34,6 +39,8 @@ pub(crate) struct Data {
     pub(crate) engine: Arc<RedbEngine>,
     /// What wraps the keys of the store.
     pub(crate) root: Arc<dyn RootKeys>,
+    /// Providers of keys elsewhere.
+    pub(crate) providers: Arc<KeyProviders>,
     /// The audit log of keys.
     pub(crate) audit: Arc<AuditLog>,
     /// Where that log is.
@@ -49,6 +56,8 @@ pub(crate) struct Data {
 pub(crate) struct LockedDirectory<'a> {
     settings: &'a Settings,
     lock: DataLock,
+    /// Whether to wait for a root key that is away.
+    waits: bool,
 }
 
 impl<'a> LockedDirectory<'a> {
@@ -62,7 +71,7 @@ impl<'a> LockedDirectory<'a> {
             .mode(0o700)
             .create(&settings.data)
             .with_context(|| format!("the data directory {} cannot be made", settings.data.display()))?;
-        Ok(Self { settings, lock: DataLock::acquire(&settings.data)? })
+        Ok(Self { settings, lock: DataLock::acquire(&settings.data)?, waits: true })
     }
 
     /// Locks the data directory, which holds a store already.
@@ -73,7 +82,7 @@ impl<'a> LockedDirectory<'a> {
         if !Bootstrap::exists(&settings.data) {
             bail!("{} holds no Coffer store: `coffer serve` makes one", settings.data.display());
         }
-        Ok(Self { settings, lock: DataLock::acquire(&settings.data)? })
+        Ok(Self { settings, lock: DataLock::acquire(&settings.data)?, waits: false })
     }
 
     /// Opens the store; in an empty directory makes one, and a root key if there is none yet.
@@ -83,14 +92,9 @@ impl<'a> LockedDirectory<'a> {
     pub(crate) async fn open(mut self) -> Result<Data> {
         let settings = self.settings;
         let is_new = !Bootstrap::exists(&settings.data) && is_empty(&settings.data)?;
-        let (root, made_key) = open_root(settings, is_new)?;
-        let root: Arc<dyn RootKeys> = Arc::new(root);
-        let bootstrap = if is_new {
-            Bootstrap::create(&settings.data, &*root).await
-        } else {
-            Bootstrap::open(&settings.data, &*root).await
-        };
-        let bootstrap = bootstrap.map_err(|error| explain(error, settings))?;
+        let providers = KeyProviders::read(settings)?;
+        let Root { keys: root, made_key } = providers.root(settings, is_new)?;
+        let bootstrap = self.bootstrap(is_new, &*root).await.map_err(|error| explain(error, settings))?;
         check_metadata(settings)?;
         let engine = Arc::new(open_engine(settings, &bootstrap.metadata_key)?);
         let audit_folder = settings.data.join(AUDIT);
@@ -109,7 +113,30 @@ impl<'a> LockedDirectory<'a> {
             store_settings(settings),
         );
         self.lock.sign().context("the lock of the data directory cannot be written")?;
-        Ok(Data { store, engine, root, audit, audit_folder, audit_keys, made_key, _lock: self.lock })
+        let providers = Arc::new(providers);
+        Ok(Data { store, engine, root, providers, audit, audit_folder, audit_keys, made_key, _lock: self.lock })
+    }
+}
+
+impl LockedDirectory<'_> {
+    /// Makes or opens the bootstrap file. A server waits for a root key that is away; a wrong one is refused at once.
+    async fn bootstrap(&self, is_new: bool, root: &dyn RootKeys) -> Result<Bootstrap, BootstrapError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = if is_new {
+                Bootstrap::create(&self.settings.data, root).await
+            } else {
+                Bootstrap::open(&self.settings.data, root).await
+            };
+            match outcome {
+                Err(BootstrapError::RootKey { source: source @ KeyError::Unavailable(_), .. }) if self.waits => {
+                    tracing::warn!(root_key = self.settings.root_key, error = %source, "waiting for the root key");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                outcome => return outcome,
+            }
+        }
     }
 }
 
@@ -119,24 +146,6 @@ fn is_empty(directory: &Path) -> Result<bool> {
     let names: io::Result<Vec<_>> =
         fs::read_dir(directory).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
     Ok(names.with_context(unreadable)?.iter().all(|name| name.as_encoded_bytes().starts_with(b".")))
-}
-
-/// Opens the root key; makes it when there is none and no data needs it. Returns whether it was made.
-fn open_root(settings: &Settings, is_new: bool) -> Result<(LocalKeyring, bool)> {
-    match LocalKeyring::open(&settings.key_file) {
-        Ok(keyring) => Ok((keyring, false)),
-        Err(KeyFileError::Missing(path)) if !is_new => bail!(
-            "the key file {} is missing, and {} is not empty: nothing in it can be read without its key. Restore the \
-             key file and its keyring from your backup, or say where they are with --key-file. Nothing was written",
-            path.display(),
-            settings.data.display()
-        ),
-        Err(KeyFileError::Missing(_)) => {
-            let made = LocalKeyring::create(&settings.key_file).context("a root key cannot be made")?;
-            Ok((made, true))
-        }
-        Err(error) => Err(anyhow!(error).context("the root key cannot be opened; nothing was written")),
-    }
 }
 
 /// Refuses a store that has lost its metadata. A new metadata file would name no blob, and the first collection of
@@ -184,20 +193,16 @@ fn store_settings(settings: &Settings) -> coffer_store::Settings {
     }
 }
 
-/// Says what a wrong root key means to the person who has to find the right one.
+/// Says what a root key that does not do means to the person who has to find the right one.
 fn explain(error: BootstrapError, settings: &Settings) -> anyhow::Error {
-    let is_wrong_key =
-        matches!(&error, BootstrapError::RootKey { source: KeyError::WrongKey | KeyError::UnknownGeneration(_), .. });
+    let explained = match &error {
+        BootstrapError::RootKey { source, .. } => key_providers::explain(source, settings),
+        _ => None,
+    };
     let error = anyhow!(error);
-    if is_wrong_key {
-        error.context(format!(
-            "the key file {} is not the one that {} was sealed with: restore the right one from your backup, or say \
-             where it is with --key-file. Nothing was written",
-            settings.key_file.display(),
-            settings.data.display()
-        ))
-    } else {
-        error
+    match explained {
+        Some(sentence) => error.context(sentence),
+        None => error,
     }
 }
 

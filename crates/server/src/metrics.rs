@@ -1,5 +1,6 @@
 //! Counters of what the server does, in the text format of Prometheus.
 
+mod key_providers;
 mod keys;
 mod targets;
 
@@ -9,6 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use coffer_key_providers::ProviderStats;
 use coffer_kms::KmsMetrics;
 use coffer_replication::ReplicationMetrics;
 use coffer_store::{Clock as _, LifecycleProgress, SystemClock};
@@ -43,6 +45,8 @@ pub(crate) struct Metrics {
     pub(crate) replication: Arc<ReplicationMetrics>,
     /// The keys of the KMS and their use; set once there is one.
     pub(crate) kms: OnceLock<Arc<KmsMetrics>>,
+    /// What is counted of providers of keys, by their name.
+    key_providers: Vec<(String, Arc<ProviderStats>)>,
     /// Connections accepted.
     connections: Counter,
     /// Connections open now.
@@ -174,6 +178,11 @@ impl Drop for OpenConnection {
 }
 
 impl Metrics {
+    /// Nothing counted yet but what these providers of keys count themselves.
+    pub(crate) fn new(key_providers: Vec<(String, Arc<ProviderStats>)>) -> Self {
+        Self { key_providers, ..Self::default() }
+    }
+
     /// A connection was accepted.
     pub(crate) fn connect(self: &Arc<Self>) -> OpenConnection {
         self.connections.add(1);
@@ -255,6 +264,7 @@ impl Metrics {
         }
         let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
         targets::render(targets.iter().map(|(name, target)| (name, &**target)), SystemClock.now_ms(), &mut text);
+        key_providers::render(&self.key_providers, &mut text);
         process(&mut text);
         text.0
     }

@@ -1,13 +1,13 @@
 //! S3 and the APIs beside it behind the listeners, and who may use them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
+use coffer_audit::AuditedRootKeys;
 use coffer_iam::{ApiConnection, Iam, IamSettings, is_api_request, is_kms_request};
-use coffer_keyring::KeyAudit;
+use coffer_keyring::{KeyAudit, RootKeys};
 use coffer_kms::{Kms, KmsSettings};
 use coffer_replication::Targets;
 use coffer_s3::body::Received;
@@ -182,7 +182,12 @@ pub(crate) fn accounts_and_keys(settings: &Settings, data: &Data, root_key_is_gi
     let documents = HttpsDocuments::new(settings.oidc_private_networks.clone(), settings.oidc_ca_file.as_deref())?;
     let iam = IamSettings { account_id: ACCOUNT_ID.to_owned(), region: settings.region.clone(), root_key_is_given };
     let iam = Iam::new(data.store.clone(), iam, Arc::new(documents));
-    let kms = KmsSettings { region: settings.region.clone(), key_stores: BTreeMap::new(), day_ms: settings.kms_day_ms };
+    let audited = |keys| {
+        let audit = Arc::clone(&data.audit) as Arc<dyn KeyAudit>;
+        Arc::new(AuditedRootKeys::new(keys, audit)) as Arc<dyn RootKeys>
+    };
+    let key_stores = data.providers.key_stores().into_iter().map(|(id, keys)| (id, audited(keys))).collect();
+    let kms = KmsSettings { region: settings.region.clone(), key_stores, day_ms: settings.kms_day_ms };
     let audit = Arc::clone(&data.audit) as Arc<dyn KeyAudit>;
     let root = Arc::clone(&data.root);
     let kms = Kms::new(data.store.clone(), iam.clone(), root, kms, audit, Arc::new(SystemClock));

@@ -24,6 +24,7 @@ use crate::data::{Data, LockedDirectory};
 use crate::hygiene;
 use crate::jobs;
 use crate::key_backup;
+use crate::key_providers::LOCAL;
 use crate::listen::{Listener, Shared};
 use crate::logs::Logs;
 use crate::metrics::Metrics;
@@ -49,7 +50,7 @@ struct Listeners {
 /// # Errors
 /// A sentence for a person, when the server cannot start.
 pub(crate) async fn serve(config: Config) -> Result<()> {
-    let signals = Signals::install().context("signals cannot be handled")?;
+    let mut signals = Signals::install().context("signals cannot be handled")?;
     let Config { settings, root_credentials, .. } = config;
     let directory = LockedDirectory::make(&settings)?;
     // Before anything is made: a port that is taken, or a certificate that does not do, must not cost the one look
@@ -58,7 +59,14 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let event_targets = Arc::new(EventTargets::open(&settings.notification, ACCOUNT_ID)?);
     let given = given_certificate(&settings).map(Tls::load).transpose()?;
     let targets = Arc::new(replication::targets(settings.replication_targets.as_deref())?);
-    let data = Arc::new(directory.open().await?);
+    let data = tokio::select! {
+        data = directory.open() => Arc::new(data?),
+        // The root key is waited for until somebody says stop.
+        name = signals.stop() => {
+            tracing::info!("{name}: ending before the start is over");
+            return Ok(());
+        }
+    };
     let tls = match (given, settings.listen_tls) {
         (Some(tls), _) => Some(Arc::new(tls)),
         (None, Some(_)) => Some(Arc::new(Tls::load(made_certificate(&settings))?)),
@@ -67,7 +75,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     audit::note_start(&data);
     let control = ControlSocket::bind(&socket_path(&settings))?;
     let root = credentials::establish(&data.store, root_credentials).await?;
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(data.providers.stats()));
     let access_log = AccessLog::open(&settings, &data.store, &metrics)?.map(Arc::new);
     let events = Arc::clone(&event_targets);
     let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics, &targets, events).await?);
@@ -135,6 +143,10 @@ fn announce(
         admin: address(&listeners.admin)?,
         authority: tls.and_then(Tls::authority),
         data: &data_directory,
+        root_key: &match settings.root_key.as_str() {
+            LOCAL => key_file.display().to_string(),
+            name => format!("with the provider {name} ({})", data.root.describe().provider),
+        },
         key_file: &key_file,
         made_key: data.made_key,
         backup_verified,
@@ -183,6 +195,8 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
     if tls.is_some() || access_log.is_some() {
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));
     }
+    let providers = Arc::clone(&data.providers);
+    tasks.spawn(async move { providers.look_at_key_stores().await });
     tasks.spawn(audit::watch(Arc::clone(data), Arc::clone(&metrics), shutdown.clone()));
     tasks.spawn(jobs::write_uses(iam.clone(), shutdown.clone()));
     tasks.spawn(jobs::replicate(replicator, shutdown.clone()));

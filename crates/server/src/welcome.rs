@@ -20,7 +20,9 @@ pub(crate) struct Welcome<'a> {
     pub(crate) authority: Option<PathBuf>,
     /// The data directory.
     pub(crate) data: &'a Path,
-    /// The root key's file.
+    /// Where the root key is.
+    pub(crate) root_key: &'a str,
+    /// The file of the root key, if that is on this machine.
     pub(crate) key_file: &'a Path,
     /// Whether the root key was made just now.
     pub(crate) made_key: bool,
@@ -47,7 +49,7 @@ impl Welcome<'_> {
         }
         line("admin", &self.admin.map_or_else(|| "off".to_owned(), |address| url("http", address)));
         line("data", &self.data.display().to_string());
-        line("root key", &self.key_file.display().to_string());
+        line("root key", self.root_key);
         if !self.backup_verified {
             line("", "no backup of it was verified yet: see `coffer key export`");
         }
@@ -138,6 +140,7 @@ mod tests {
             admin: None,
             authority: Some(PathBuf::from("/keys/tls/ca.pem")),
             data: Path::new("/data"),
+            root_key: "/keys/root.key",
             key_file: Path::new("/keys/root.key"),
             made_key: made,
             backup_verified: !made,

@@ -53,6 +53,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "The Unix socket that `coffer key` and its siblings speak to the server by [default: control.sock in the data directory]",
         kind: Kind::OptionalPath(|s| &mut s.control_socket),
     },
+    Setting {
+        name: "key_providers",
+        about: "A file that names providers of keys elsewhere: AWS KMS, Transit of Vault or OpenBao, PKCS#11",
+        kind: Kind::OptionalPath(|s| &mut s.key_providers),
+    },
+    Setting {
+        name: "root_key",
+        about: "Where the root key is: local (the key file) or the name of a provider",
+        kind: Kind::Text(|s| &mut s.root_key),
+    },
+    Setting {
+        name: "former_root_keys",
+        about: "Where the root key was before, to unwrap what is still wrapped there; may be repeated",
+        kind: Kind::List(|s| &mut s.former_root_keys),
+    },
+    Setting {
+        name: "key_stores",
+        about: "A provider that is a custom key store of the KMS API; may be repeated",
+        kind: Kind::List(|s| &mut s.key_stores),
+    },
     Setting { name: "listen", about: "Where to serve HTTP, or off", kind: Kind::Address(|s| &mut s.listen) },
     Setting { name: "listen_tls", about: "Where to serve HTTPS, or off", kind: Kind::Address(|s| &mut s.listen_tls) },
     Setting {
