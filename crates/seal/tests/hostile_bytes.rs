@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 
 use coffer_crypto::{AeadKey, Key32, hkdf_sha512, sha256};
 use coffer_seal::{
-    Checksums, ENVELOPE_LEN, Envelope, KeyState, ObjectKeys, PartKeys, PartOpener, RECORD_OVERHEAD, RecordKey, Scope,
-    open_keyring_with_key_file, open_keyring_with_passphrase, opened_len, record_generation,
+    Checksums, ENVELOPE_LEN, Envelope, KeyState, KmsCiphertext, ObjectKeys, PartKeys, PartOpener, RECORD_OVERHEAD,
+    RecordKey, Scope, open_keyring_with_key_file, open_keyring_with_passphrase, opened_len, record_generation,
     seal_keyring_with_key_file, sealed_len, sealed_range, segments_of, unwrap,
 };
 use proptest::prelude::*;
@@ -50,9 +50,23 @@ proptest! {
             let scope = Scope { bucket_id: [1; 16], instance_id: [2; 16], object_key: b"k", context: b"" };
             prop_assert!(unwrap(&key(), &envelope, &scope).is_err());
         } else {
-            prop_assert!(!matches!(mode, 1..=3 | 0x10 | 0x11));
+            prop_assert!(!matches!(mode, 1..=3 | 0x10..=0x12));
         }
         prop_assert!(Envelope::from_bytes(&bytes[1..]).is_err());
+    }
+
+    #[test]
+    fn ciphertexts_of_kms_keys_open_under_no_other_key(mut bytes in bytes(), context in bytes()) {
+        let is_long_enough = bytes.len() >= 113;
+        if let Some(version) = bytes.first_mut() {
+            *version = 1;
+        }
+        let ciphertext = KmsCiphertext::parse(&bytes);
+        prop_assert_eq!(ciphertext.is_ok(), is_long_enough);
+        if let Ok(ciphertext) = ciphertext {
+            prop_assert_eq!(&ciphertext.key_id[..], &bytes[1..17]);
+            prop_assert!(ciphertext.open(&key(), &context).is_err());
+        }
     }
 
     #[test]
