@@ -24,20 +24,35 @@ class StoredObject:
     record: dict
     sealed: seal1.SealedObject
     bucket_keys: dict
-
-    @property
-    def mode(self):
-        return seal1.Envelope.read(self.sealed.envelopes[0]).mode
+    materials: dict
 
     @property
     def etag(self):
         return self.record[6]
 
+    @property
+    def modes(self):
+        """Of each layer."""
+        return [seal1.Envelope.read(envelope).mode for envelope in self.sealed.envelopes]
+
+    @property
+    def kms(self):
+        """The ARN of the KMS key, the encrypted data key, the encryption context, and whether it is shared."""
+        return self.record[2].get(3)
+
     def open(self, customer_key=None):
-        """Verifies and opens it, under the bucket's key or under the customer's."""
-        envelope = seal1.Envelope.read(self.sealed.envelopes[0])
-        kek = customer_key or self.bucket_keys[envelope.kek_generation]
-        return seal1.open_object([kek], self.sealed)
+        """Verifies and opens it, under the keys of its layers: the bucket's, a data key of the KMS, the customer's."""
+        return seal1.open_object([self.kek(envelope, customer_key) for envelope in self.sealed.envelopes], self.sealed)
+
+    def kek(self, envelope, customer_key):
+        fields = seal1.Envelope.read(envelope)
+        if customer_key is None and fields.mode == seal1.MODE_SSE_KMS:
+            return self.data_key()
+        return customer_key or self.bucket_keys[fields.kek_generation]
+
+    def data_key(self):
+        ciphertext = seal1.KmsCiphertext.read(self.kms[1])
+        return ciphertext.decrypt(self.materials[ciphertext.key_id, ciphertext.generation], self.kms[2])
 
     def head(self, opened):
         """Content headers and user metadata."""
@@ -78,15 +93,28 @@ class SealedStore:
                 keys[wrapped[1]] = self.root_keys.unwrap(wrapped[2], scope)
             yield row[1:].decode(), record[0], keys
 
+    def kms_materials(self):
+        """The material of every KMS key that the root key wraps, by key id and generation."""
+        materials = {}
+        for row, value in self.table(b"W"):
+            if row[1:2] == b"k":
+                record = self.open_row(self.system_keys, b"kms", row, value)
+                for material in record[7]:
+                    scope = seal1.wrapped_key_scope(NO_BUCKET, record[0], material[0])
+                    materials[record[0], material[0]] = self.root_keys.unwrap(material[2], scope)
+        return materials
+
     def objects(self):
         """Every current object of every bucket."""
+        materials = self.kms_materials()
         for name, bucket_id, bucket_keys in self.buckets():
             record_keys = {generation: seal1.metadata_key(key, bucket_id) for generation, key in bucket_keys.items()}
             for row, value in self.table(b"O"):
                 if row[1:17] == bucket_id:
                     record = self.open_row(record_keys, b"object", row, value)
                     parts = record[9] or self.part_list(bucket_id, record_keys, record)
-                    yield StoredObject(name, row[17:].decode(), record, self.sealed(bucket_id, row[17:], record, parts), bucket_keys)
+                    sealed = self.sealed(bucket_id, row[17:], record, parts)
+                    yield StoredObject(name, row[17:].decode(), record, sealed, bucket_keys, materials)
 
     def part_list(self, bucket_id, record_keys, record):
         parts = []
@@ -96,8 +124,9 @@ class SealedStore:
         return parts
 
     def sealed(self, bucket_id, key, record, parts):
+        context = record[2][3][2] if 3 in record[2] else {}
         return seal1.SealedObject(
-            scope=seal1.Scope(bucket_id, record[0], key),
+            scope=seal1.Scope(bucket_id, record[0], key, seal1.canonical_context(context)),
             kind=record[1],
             envelopes=record[2][0],
             layout_tags=record[3],
