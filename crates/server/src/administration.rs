@@ -4,8 +4,9 @@ use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 
 use crate::config::Settings;
-use crate::control::command::{AuditShow, AuditVerify, Inspect, KeyShow, RotateRoot};
+use crate::control::command::{AuditShow, AuditVerify, Inspect, KeyShow};
 use crate::control::{Command, administer, carry_out, print};
+use crate::key_jobs::{DestroyGeneration, JobCommand, RotateBucket, RotateRoot};
 use crate::shares::{Export, Recover, VerifyBackup};
 
 /// What an operator asks for.
@@ -15,6 +16,8 @@ pub(crate) enum Administer {
     Audit(Asked<AuditCommand>),
     /// The root key and the keys under it
     Key(Asked<KeyCommand>),
+    /// Jobs over keys
+    Job(Asked<JobCommand>),
     /// Show how an object is sealed, and verify it
     Inspect(AskedInspect),
 }
@@ -53,8 +56,12 @@ pub(crate) enum AuditCommand {
 pub(crate) enum KeyCommand {
     /// Show the root key: provider, fingerprint, generations, backup
     Show(KeyShow),
-    /// Make a new generation of the root key
+    /// Make a new generation of the root key, and wrap everything anew under it
     RotateRoot(RotateRoot),
+    /// Make a new generation of a bucket's key, and bring everything in the bucket under it
+    RotateBucket(RotateBucket),
+    /// Destroy an old generation of the root key or of a bucket's, once nothing needs it
+    DestroyGeneration(DestroyGeneration),
     /// Split the root key into shares, some of which together are the whole key
     Export(Export),
     /// Write the key file and the keyring from shares
@@ -72,6 +79,7 @@ impl Administer {
         match self {
             Self::Audit(Asked { command, json }) => administer(settings, command.command(), json).await,
             Self::Key(Asked { command, json }) => command.run(settings, json).await,
+            Self::Job(Asked { command, json }) => administer(settings, command.into(), json).await,
             Self::Inspect(AskedInspect { command, json }) => {
                 let report = carry_out(settings, Command::Inspect(command)).await?;
                 print(&report, json)?;
@@ -95,7 +103,9 @@ impl KeyCommand {
     async fn run(self, settings: &Settings, json: bool) -> Result<()> {
         match self {
             Self::Show(command) => administer(settings, Command::KeyShow(command), json).await,
-            Self::RotateRoot(command) => administer(settings, Command::RotateRoot(command), json).await,
+            Self::RotateRoot(rotate) => administer(settings, rotate.into(), json).await,
+            Self::RotateBucket(rotate) => administer(settings, rotate.into(), json).await,
+            Self::DestroyGeneration(destroy) => administer(settings, destroy.confirmed()?, json).await,
             Self::Export(export) => export.run(settings).await,
             Self::Recover(recover) => recover.run(settings).await,
             Self::VerifyBackup(verify) => verify.run(settings, json).await,

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coffer_iam::Iam;
+use coffer_keyring::KeyAudit;
 use coffer_kms::Kms;
 use coffer_replication::Replicator;
 use coffer_s3::log::BucketLogs;
 use coffer_store::{
-    Collected, JobEnvironment, JobRunner, JobStep, LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep,
-    Store, StoreError,
+    BootstrapFile, Collected, JobEnvironment, JobRunner, JobStep, LifecycleJob, LifecycleProgress, LifecycleSettings,
+    LifecycleStep, Store, StoreError,
 };
 
+use crate::config::Settings;
+use crate::data::Data;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 
@@ -145,6 +148,14 @@ pub(crate) async fn keep_up_keys(kms: Kms, day: Duration, mut shutdown: Shutdown
     tokio::select! {
         () = shutdown.draining() => {}
         () = forever => {}
+    }
+}
+
+/// What jobs over keys reach besides the store.
+pub(crate) fn environment(settings: &Settings, data: &Data) -> JobEnvironment {
+    JobEnvironment {
+        elsewhere: vec![Arc::new(BootstrapFile::new(settings.data.clone(), Arc::clone(&data.root)))],
+        audit: Arc::clone(&data.audit) as Arc<dyn KeyAudit>,
     }
 }
 

@@ -19,6 +19,7 @@ mod hygiene;
 mod identities;
 mod jobs;
 mod key_backup;
+mod key_jobs;
 mod key_providers;
 mod kms;
 mod listen;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use coffer_replication::Replicator;
-use coffer_store::{BootstrapFile, JobEnvironment, LifecycleSettings, SystemClock};
+use coffer_store::{LifecycleSettings, SystemClock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -217,10 +217,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
     tasks.spawn(jobs::follow_lifecycle_rules(data.store.clone(), lifecycle, Arc::clone(&metrics), shutdown.clone()));
     let day = Duration::from_millis(settings.kms_day_ms);
     tasks.spawn(jobs::keep_up_keys(handler.kms().clone(), day, shutdown.clone()));
-    let key_jobs = JobEnvironment {
-        elsewhere: vec![Arc::new(BootstrapFile::new(settings.data.clone(), Arc::clone(&data.root)))],
-        ..JobEnvironment::default()
-    };
+    let key_jobs = jobs::environment(settings, data);
     tasks.spawn(jobs::run_key_jobs(data.store.clone(), key_jobs, shutdown.clone()));
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));

@@ -25,8 +25,10 @@ pub(crate) use socket::ControlSocket;
 
 use crate::config::Settings;
 use crate::data::LockedDirectory;
+use crate::jobs;
 use crate::lock::LockError;
 use crate::s3::accounts_and_keys;
+use crate::shutdown;
 
 /// Has a command carried out, by the server if one runs, and prints what became of it: text for people, or its data as
 /// JSON.
@@ -65,15 +67,21 @@ pub(crate) async fn carry_out(settings: &Settings, command: Command) -> Result<R
     let data = Arc::new(directory.open().await?);
     let (_, kms) = accounts_and_keys(settings, &data, false)?;
     let administration = Administration::new(Arc::clone(&data), kms);
-    let session = Session::new(
-        administration,
-        operator(getuid().as_raw()),
-        Progress::new(|line| {
-            show(line);
-            true
-        }),
-    );
+    let (trigger, shutdown) = shutdown::channel();
+    let progress = Progress::new(|line| {
+        show(line);
+        true
+    });
+    let running = command.needs_jobs().then(|| {
+        let environment = jobs::environment(settings, &data);
+        tokio::spawn(jobs::run_key_jobs(data.store.clone(), environment, shutdown.clone()))
+    });
+    let session = Session::new(administration, operator(getuid().as_raw()), progress, shutdown);
     let report = command.perform(&session).await;
+    trigger.drain();
+    if let Some(running) = running {
+        running.await.context("the jobs could not be ended cleanly; what was done is safe")?;
+    }
     let audit = Arc::clone(&data.audit);
     tokio::task::spawn_blocking(move || audit.close()).await.context("the audit log of keys could not be closed")?;
     data.engine.close().context("the metadata could not be closed cleanly; what was done is safe")?;
@@ -86,6 +94,8 @@ fn operator(uid: u32) -> String {
 }
 
 fn show(line: &str) {
-    // Progress that nobody can see is no reason to stop.
-    let _ = writeln!(io::stderr(), "{line}");
+    // An empty line says no more than that it goes on. Progress that nobody can see is no reason to stop.
+    if !line.is_empty() {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
 }

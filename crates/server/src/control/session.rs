@@ -7,6 +7,7 @@ use coffer_kms::Kms;
 use tokio::sync::Mutex;
 
 use crate::data::Data;
+use crate::shutdown::Shutdown;
 
 /// The store and what belongs to it. Every clone is the same.
 #[derive(Clone)]
@@ -33,12 +34,18 @@ pub(crate) struct Session {
     /// Who asked for it: `operator uid 1000`.
     pub(crate) who: String,
     progress: Progress,
+    shutdown: Shutdown,
 }
 
 impl Session {
-    /// A session of `who`, who sees `progress`.
-    pub(crate) fn new(administration: Administration, who: String, progress: Progress) -> Self {
-        Self { administration, who, progress }
+    /// A session of `who`, who sees `progress`, until `shutdown`.
+    pub(crate) fn new(administration: Administration, who: String, progress: Progress, shutdown: Shutdown) -> Self {
+        Self { administration, who, progress, shutdown }
+    }
+
+    /// Returns once the process is to end.
+    pub(crate) async fn ending(&self) {
+        self.shutdown.clone().draining().await;
     }
 
     /// Says how far it is, in a line without its end. Returns whether anybody is still there to see it.

@@ -78,9 +78,9 @@ impl ControlSocket {
                 Some(_) = connections.join_next() => {}
                 (accepted, permit) = accepted => match accepted {
                     Ok((stream, _)) => {
-                        let administration = administration.clone();
+                        let (administration, shutdown) = (administration.clone(), shutdown.clone());
                         connections.spawn(async move {
-                            converse(stream, administration).await;
+                            converse(stream, administration, shutdown).await;
                             drop(permit);
                         });
                     }
@@ -128,15 +128,15 @@ fn remove_stale(path: &Path) -> Result<()> {
     }
 }
 
-async fn converse(stream: UnixStream, administration: Administration) {
+async fn converse(stream: UnixStream, administration: Administration, shutdown: Shutdown) {
     // The permissions of the socket keep everybody else out; this is for systems that do not look at them.
     let uid = match stream.peer_cred().map(|peer| peer.uid()) {
         Ok(uid) if uid == 0 || uid == geteuid().as_raw() => uid,
         _ => return tracing::warn!("somebody who may not was at the control socket"),
     };
     let service = service_fn(|request| {
-        let administration = administration.clone();
-        async move { Ok::<_, Infallible>(answer(request, administration, uid).await) }
+        let (administration, shutdown) = (administration.clone(), shutdown.clone());
+        async move { Ok::<_, Infallible>(answer(request, administration, uid, shutdown).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -149,7 +149,12 @@ async fn converse(stream: UnixStream, administration: Administration) {
     }
 }
 
-async fn answer(request: Request<Incoming>, administration: Administration, uid: u32) -> Response<Lines> {
+async fn answer(
+    request: Request<Incoming>,
+    administration: Administration,
+    uid: u32,
+    shutdown: Shutdown,
+) -> Response<Lines> {
     if request.uri().path() != PATH {
         return refused(StatusCode::NOT_FOUND, "the server is of another version than this program");
     }
@@ -171,7 +176,7 @@ async fn answer(request: Request<Incoming>, administration: Administration, uid:
         let sent = lines.try_send(Line::Progress(line.to_owned()));
         !matches!(sent, Err(mpsc::error::TrySendError::Closed(_)))
     });
-    let session = Session::new(administration, operator(uid), progress);
+    let session = Session::new(administration, operator(uid), progress, shutdown);
     // On its own: a command that changes something is not cut in two by an operator who goes away.
     tokio::spawn(async move {
         let last = match command.perform(&session).await {

@@ -6,9 +6,9 @@ mod audit_show;
 mod audit_verify;
 mod backup_verified;
 mod inspect;
+mod job;
 mod key_exported;
 mod key_show;
-mod rotate_root;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,9 @@ pub(crate) use audit_show::AuditShow;
 pub(crate) use audit_verify::AuditVerify;
 pub(crate) use backup_verified::BackupVerified;
 pub(crate) use inspect::Inspect;
+pub(crate) use job::{ListJobs, StartJob, SteerJob, Steering, Task};
 pub(crate) use key_exported::KeyExported;
 pub(crate) use key_show::KeyShow;
-pub(crate) use rotate_root::RotateRoot;
 
 use super::protocol::Report;
 use super::session::Session;
@@ -40,11 +40,20 @@ pub(crate) enum Command {
     KeyExported(KeyExported),
     /// Describe the root key.
     KeyShow(KeyShow),
-    /// Make a new generation of the root key.
-    RotateRoot(RotateRoot),
+    /// List every job.
+    ListJobs(ListJobs),
+    /// Start a job.
+    StartJob(StartJob),
+    /// Look at a job, or steer it.
+    SteerJob(SteerJob),
 }
 
 impl Command {
+    /// Whether jobs have to run meanwhile.
+    pub(super) fn needs_jobs(&self) -> bool {
+        matches!(self, Self::StartJob(_) | Self::SteerJob(SteerJob { steering: Steering::Watch, .. }))
+    }
+
     /// Carries the command out.
     ///
     /// # Errors
@@ -57,7 +66,9 @@ impl Command {
             Self::Inspect(command) => command.perform(session).await,
             Self::KeyExported(command) => command.perform(session).await,
             Self::KeyShow(command) => command.perform(session).await,
-            Self::RotateRoot(command) => command.perform(session).await,
+            Self::ListJobs(command) => command.perform(session).await,
+            Self::StartJob(command) => command.perform(session).await,
+            Self::SteerJob(command) => command.perform(session).await,
         }
     }
 }

@@ -1,0 +1,309 @@
+//! Jobs over keys: started by `coffer key ...`, looked at and steered by `coffer job ...`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use coffer_keyring::KeyOutcome;
+use coffer_store::{Clock as _, JobError, JobId, JobInfo, JobSpec, JobState, StoreError, SystemClock};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::control::{Report, Session};
+
+/// How often a job that is followed is looked at.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Starts a job, and follows it to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StartJob {
+    /// What it is to do.
+    pub(crate) task: Task,
+    /// Not to be followed.
+    pub(crate) detach: bool,
+}
+
+/// What a job is to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Task {
+    /// Make a new generation of the root key, and wrap everything anew.
+    RotateRoot,
+    /// Make a new generation of a bucket's key, and bring everything in the bucket under it.
+    RotateBucket {
+        /// The name of the bucket.
+        bucket: String,
+    },
+    /// Destroy a generation of the root key, or of a bucket's.
+    DestroyGeneration {
+        /// The name of the bucket; `None`: the root key.
+        bucket: Option<String>,
+        /// The generation.
+        generation: u32,
+        /// How long to wait, in seconds; `None`: as the settings say.
+        after_seconds: Option<u64>,
+    },
+}
+
+/// Lists every job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+pub(crate) struct ListJobs {}
+
+/// Shows, follows or steers a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SteerJob {
+    /// Its id.
+    pub(crate) job: String,
+    /// What is to be done with it.
+    pub(crate) steering: Steering,
+}
+
+/// What can be done with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Steering {
+    /// Show it.
+    Show,
+    /// Follow it to its end.
+    Watch,
+    /// Have it wait.
+    Pause,
+    /// Have it go on.
+    Resume,
+    /// End it where it is.
+    Cancel,
+}
+
+impl Task {
+    fn spec(self) -> JobSpec {
+        let not_before =
+            |after: Option<u64>| after.map(|seconds| SystemClock.now_ms().saturating_add(seconds.saturating_mul(1000)));
+        match self {
+            Self::RotateRoot => JobSpec::RewrapRoot { rotate: true },
+            Self::RotateBucket { bucket } => JobSpec::RotateBucketKey { bucket },
+            Self::DestroyGeneration { bucket: None, generation, after_seconds } => {
+                JobSpec::DestroyRootGeneration { generation, not_before_ms: not_before(after_seconds) }
+            }
+            Self::DestroyGeneration { bucket: Some(bucket), generation, after_seconds } => {
+                let not_before_ms = not_before(after_seconds);
+                JobSpec::DestroyBucketKeyGeneration { bucket, generation, not_before_ms }
+            }
+        }
+    }
+
+    fn action(&self) -> &'static str {
+        match self {
+            Self::RotateRoot => "coffer:RotateRootKey",
+            Self::RotateBucket { .. } => "coffer:RotateBucketKey",
+            Self::DestroyGeneration { .. } => "coffer:DestroyKeyGeneration",
+        }
+    }
+}
+
+impl StartJob {
+    pub(super) async fn perform(self, session: &Session) -> Result<Report> {
+        let store = &session.administration.data.store;
+        let action = self.task.action();
+        let spec = self.task.spec();
+        let what = words(&spec);
+        let turn = session.administration.changing.lock().await;
+        let started = store.start_job(spec).await;
+        drop(turn);
+        let root = session.administration.data.root.describe();
+        let key = format!("root-key/{}:{}", hex::encode(root.root_id), root.generation);
+        let details = |job: Option<JobId>| {
+            let job = job.map(|job| ("job".to_owned(), job.to_string()));
+            [("task".to_owned(), what.clone())].into_iter().chain(job).collect()
+        };
+        let job = match started {
+            Ok(job) => {
+                session.note(action, key, KeyOutcome::Done, details(Some(job)));
+                job
+            }
+            Err(error) => {
+                session.note(action, key, KeyOutcome::Failed("NotStarted".to_owned()), details(None));
+                return Err(explained(error));
+            }
+        };
+        session.progress(&format!("job {job}: {what}"));
+        if self.detach {
+            return Ok(report(&store.job(job).await.map_err(explained)?));
+        }
+        follow(session, job).await
+    }
+}
+
+impl ListJobs {
+    pub(super) async fn perform(self, session: &Session) -> Result<Report> {
+        let jobs = session.administration.data.store.jobs().await?;
+        let mut text = String::new();
+        if jobs.is_empty() {
+            text.push_str("there are no jobs\n");
+        }
+        for job in &jobs {
+            let done = progress(job);
+            writeln!(text, "{}  {:<9}  {}{done}", job.id, state(job.state), words(&job.spec))
+                .expect("a String takes any text");
+        }
+        Ok(Report { text, data: Value::Array(jobs.iter().map(data).collect()) })
+    }
+}
+
+impl SteerJob {
+    pub(super) async fn perform(self, session: &Session) -> Result<Report> {
+        let store = &session.administration.data.store;
+        let id = JobId::parse(&self.job)
+            .ok_or_else(|| anyhow!("{:?} is no id of a job: see `coffer job list`", self.job))?;
+        let steered = match self.steering {
+            Steering::Show => Ok(()),
+            Steering::Watch => return follow(session, id).await,
+            Steering::Pause => store.pause_job(id).await,
+            Steering::Resume => store.resume_job(id).await,
+            Steering::Cancel => store.cancel_job(id).await,
+        };
+        steered.map_err(explained)?;
+        Ok(report(&store.job(id).await.map_err(explained)?))
+    }
+}
+
+/// Shows how far a job is until it is over, or waits for longer than an operator does.
+async fn follow(session: &Session, id: JobId) -> Result<Report> {
+    let store = &session.administration.data.store;
+    let mut last = String::new();
+    loop {
+        let job = store.job(id).await.map_err(explained)?;
+        let line = format!("{}{}", job.stage, progress(&job));
+        let is_waiting = job.not_before_ms > SystemClock.now_ms() || job.state == JobState::Paused;
+        if job.state == JobState::Failed {
+            bail!("job {id} failed: {}\n{}", job.trouble.unwrap_or_default(), job.report.text());
+        }
+        if job.state.is_over() || is_waiting {
+            return Ok(report(&job));
+        }
+        // A line that is said again shows whether anybody is still there.
+        if !session.progress(if line == last { "" } else { &line }) {
+            bail!("nobody follows job {id} any more; it goes on");
+        }
+        last = line;
+        tokio::select! {
+            () = session.ending() => bail!("the server stops; job {id} goes on when it runs again"),
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+fn explained(error: JobError) -> anyhow::Error {
+    match error {
+        JobError::Store(StoreError::NoSuchBucket) => anyhow!("there is no such bucket"),
+        error => anyhow!(error),
+    }
+}
+
+fn report(job: &JobInfo) -> Report {
+    let mut text = format!("job {} {}: {}\n", job.id, state(job.state), words(&job.spec));
+    let mut line = |line: &str| writeln!(text, "{line}").expect("a String takes any text");
+    let now = SystemClock.now_ms();
+    if !job.state.is_over() && job.not_before_ms > now {
+        line(&format!(
+            "It begins in {}; until then `coffer job cancel {}` prevents it.",
+            span(job.not_before_ms - now),
+            job.id
+        ));
+    }
+    let counts = job.counts;
+    line(&format!(
+        "{} looked at, {} changed, {} left alone, {} failed",
+        counts.looked_at, counts.changed, counts.left_alone, counts.failed
+    ));
+    if let Some(trouble) = &job.trouble {
+        line(trouble);
+    }
+    let said = job.report.text();
+    if !said.is_empty() {
+        line(&said);
+    }
+    Report { text, data: data(job) }
+}
+
+fn data(job: &JobInfo) -> Value {
+    let counts = job.counts;
+    let destroyed = job
+        .report
+        .destroyed
+        .iter()
+        .map(|it| json!({"what": it.what, "id": it.id, "generation": it.generation, "at_ms": it.at_ms}));
+    json!({
+        "id": job.id.to_string(),
+        "task": words(&job.spec),
+        "state": state(job.state),
+        "stage": job.stage,
+        "created_ms": job.created_ms,
+        "updated_ms": job.updated_ms,
+        "not_before_ms": job.not_before_ms,
+        "looked_at": counts.looked_at,
+        "changed": counts.changed,
+        "left_alone": counts.left_alone,
+        "failed": counts.failed,
+        "total": counts.total,
+        "trouble": job.trouble,
+        "counted": job.report.counted,
+        "references": job.report.references.iter().map(|(generation, count)| {
+            json!({"generation": generation, "count": count})
+        }).collect::<Vec<_>>(),
+        "unreadable": job.report.unreadable,
+        "destroyed": destroyed.collect::<Vec<_>>(),
+        "cannot_promise": job.report.cannot_promise,
+    })
+}
+
+fn words(spec: &JobSpec) -> String {
+    match spec {
+        JobSpec::RewrapRoot { rotate: true } => "rotate the root key".to_owned(),
+        JobSpec::RewrapRoot { rotate: false } => "wrap everything under the root key anew".to_owned(),
+        JobSpec::DestroyRootGeneration { generation, .. } => format!("destroy generation {generation} of the root key"),
+        JobSpec::RotateBucketKey { bucket } => format!("rotate the key of the bucket {bucket}"),
+        JobSpec::DestroyBucketKeyGeneration { bucket, generation, .. } => {
+            format!("destroy generation {generation} of the key of the bucket {bucket}")
+        }
+    }
+}
+
+fn state(state: JobState) -> &'static str {
+    match state {
+        JobState::Running => "running",
+        JobState::Paused => "paused",
+        JobState::Done => "done",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "cancelled",
+    }
+}
+
+/// How much of a job is done, behind what it is.
+fn progress(job: &JobInfo) -> String {
+    match (job.counts.looked_at, job.counts.total) {
+        (0, _) => String::new(),
+        (done, Some(total)) => format!(": {done} of {total}"),
+        (done, None) => format!(": {done}"),
+    }
+}
+
+fn span(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        seconds if seconds > 86_400 => format!("{} days", seconds.div_ceil(86_400)),
+        seconds if seconds > 3_600 => format!("{} hours", seconds.div_ceil(3_600)),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_in_the_unit_that_people_use() {
+        for (ms, text) in [(500, "1 seconds"), (61_000, "61 seconds"), (7_200_000, "2 hours"), (604_799_000, "7 days")]
+        {
+            assert_eq!(span(ms), text);
+        }
+    }
+}
