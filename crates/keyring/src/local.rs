@@ -35,6 +35,9 @@ struct Entries {
 }
 
 impl LocalKeyring {
+    /// What [`RootDescription::provider`] says of it.
+    pub const PROVIDER: &'static str = "local keyring";
+
     /// Makes a new root key, and both files: `key_file` and its keyring, readable by their owner only, in folders
     /// that are made where missing. A creation that a crash interrupted is completed or started anew.
     ///
@@ -156,7 +159,7 @@ impl Entries {
     fn describe(&self) -> RootDescription {
         let root = self.active();
         RootDescription {
-            provider: "local keyring",
+            provider: LocalKeyring::PROVIDER,
             root_id: root.id,
             generation: root.generation,
             fingerprint: fingerprint(&root.key),

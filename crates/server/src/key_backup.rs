@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use coffer_keyring::{RootDescription, RootKeys};
+use coffer_keyring::{LocalKeyring, RootDescription, RootKeys};
 use coffer_store::{Clock as _, RowChanges, RowTable, Store, StoreError, SystemClock};
 use minicbor::{Decode, Encode};
 
@@ -60,12 +60,17 @@ pub(crate) async fn note_verified(store: &Store, root: &RootDescription) -> Resu
     Ok(record)
 }
 
-/// Whether a backup of the root key as it is now was verified.
+/// Whether a backup of the root key as it is now was verified; `None` where the key is with a provider, whose business
+/// that is.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn is_verified(store: &Store, root: &dyn RootKeys) -> Result<bool, StoreError> {
-    Ok(verified(store).await?.is_some_and(|backup| backup.is_of(&root.describe())))
+pub(crate) async fn is_verified(store: &Store, root: &dyn RootKeys) -> Result<Option<bool>, StoreError> {
+    let root = root.describe();
+    if root.provider != LocalKeyring::PROVIDER {
+        return Ok(None);
+    }
+    Ok(Some(verified(store).await?.is_some_and(|backup| backup.is_of(&root))))
 }
 
 /// What the metric says.
@@ -94,7 +99,8 @@ impl BackupHealth {
 pub(crate) async fn watch(data: Arc<Data>, metrics: Arc<Metrics>, mut shutdown: Shutdown) {
     loop {
         match is_verified(&data.store, &*data.root).await {
-            Ok(verified) => metrics.key_backup.found(verified),
+            Ok(Some(verified)) => metrics.key_backup.found(verified),
+            Ok(None) => return,
             Err(error) => tracing::error!(%error, "it cannot be read whether the root key has a backup"),
         }
         tokio::select! {

@@ -81,7 +81,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     let handler = Arc::new(S3::new(&settings, &data, &root, access_log, &metrics, &targets, events).await?);
     let _ = metrics.kms.set(Arc::clone(handler.kms().metrics()));
     let logs = handler.logs().clone();
-    let backup_verified = key_backup::is_verified(&data.store, &*data.root).await?;
+    let backup_verified = key_backup::is_verified(&data.store, &*data.root).await?.unwrap_or(true);
     if !backup_verified && !data.made_key {
         let generation = data.root.describe().generation;
         tracing::warn!(

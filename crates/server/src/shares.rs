@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::config::Settings;
 use crate::control::command::{BackupVerified, KeyExported};
 use crate::control::{Command, administer, carry_out};
+use crate::key_providers::LOCAL;
 
 /// The most bytes of everything that is read as shares.
 const MAX_SHARES_LEN: u64 = 4 << 20;
@@ -62,6 +63,12 @@ impl Export {
     /// A sentence for a person. No file is overwritten.
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
         let Self { shares, threshold, out } = self;
+        ensure!(
+            settings.root_key == LOCAL,
+            "the root key is with the provider {:?} and never leaves it: back it up as that provider says, and back up \
+             the metadata, which the root key opens",
+            settings.root_key
+        );
         let keyring = LocalKeyring::open(&settings.key_file).context("the root key cannot be opened")?;
         let lines = keyring.split(threshold, shares)?;
         let names: Vec<_> = (1..=shares).map(|index| out.join(format!("share-{index}-of-{shares}.txt"))).collect();

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
-use coffer_keyring::{GenerationState, RootGeneration};
+use coffer_keyring::{GenerationState, LocalKeyring, RootGeneration};
 use coffer_store::{Clock as _, SystemClock};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -38,6 +38,7 @@ impl KeyShow {
         let backup = backup.filter(|backup| backup.is_of(&description));
         let said = match &backup {
             Some(backup) => format!("verified {}", made(backup.verified_ms / 1000, now)),
+            None if description.provider != LocalKeyring::PROVIDER => "the provider's".to_owned(),
             None => {
                 "none of this generation was verified: `coffer key export`, then `coffer key verify-backup`".to_owned()
             }
