@@ -6,7 +6,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from support.iam import allow, client_of, create_user, error_code, new_account
+from support.access_log import AccessLog
+from support.iam import client_of, create_user, error_code, new_account
 from support.server import wait_until
 from support.tools import Tool
 
@@ -409,3 +410,31 @@ def test_the_aws_cli_manages_keys(server, tmp_path):
     assert refused.returncode != 0 and "(KMSInvalidStateException)" in refused.stdout
     aws.run("cancel-key-deletion", "--key-id", key_id)
     assert json.loads(aws.run("describe-key", "--key-id", key_id))["KeyMetadata"]["KeyState"] == "Disabled"
+
+
+# What the operator sees.
+
+def test_requests_are_logged_and_counted(make_server, tmp_path):
+    log = AccessLog(tmp_path / "access.log")
+    server = make_server(environment={
+        "COFFER_ACCESS_LOG": str(log.path), "COFFER_ACCESS_LOG_NAMES": "plain", "COFFER_KMS_DAY_MS": "1000"}).start()
+    kms = client_of("kms", server)
+    key_id = kms.create_key(Description="canary of the log")["KeyMetadata"]["KeyId"]
+    disabled = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=disabled)
+    assert error_code(kms.rotate_key_on_demand, KeyId=disabled) == "DisabledException"
+    entry = log.find(lambda entry: entry["eventName"] == "RotateKeyOnDemand", "an entry for the rotation")
+    assert entry["eventSource"] == "kms.amazonaws.com" and entry["errorCode"] == "DisabledException"
+    assert entry["accountId"] == ACCOUNT and entry["httpStatus"] == 400
+    assert "canary" not in log.text()
+
+    def metric(line):
+        return line in server.admin("/metrics")[1].decode().splitlines()
+
+    assert metric('coffer_kms_uses_total{action="kms:CreateKey",outcome="done"} 2')
+    assert metric('coffer_kms_uses_total{action="kms:RotateKeyOnDemand",outcome="denied"} 1')
+    wait_until(lambda: metric('coffer_kms_keys{state="disabled"} 1'), 30, "the keys are counted")
+    assert metric('coffer_kms_keys{state="enabled"} 1') and metric('coffer_kms_keys{state="pending_deletion"} 0')
+    assert metric('coffer_requests_total{operation="CreateKey",status="2xx"} 2')
+    assert described(kms, key_id)["Enabled"]
+    server.close()
