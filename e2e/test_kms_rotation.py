@@ -161,6 +161,24 @@ def test_the_period_can_be_kept_within_bounds_by_policy(server, iam, key):
         assert error_code(own.enable_key_rotation, KeyId=key["KeyId"], **parameters) == "AccessDeniedException"
 
 
+def test_objects_stay_readable_while_their_key_is_rotated(server, kms, key, s3_tls):
+    bucket = "kms-rotation"
+    s3_tls.create_bucket(Bucket=bucket)
+    sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key["Arn"]}
+    for number in range(3):
+        s3_tls.put_object(Bucket=bucket, Key=str(number), Body=b"body %d" % number, **sealed)
+        kms.rotate_key_on_demand(KeyId=key["KeyId"])
+    for number in range(3):
+        answer = s3_tls.get_object(Bucket=bucket, Key=str(number))
+        assert answer["Body"].read() == b"body %d" % number and answer["SSEKMSKeyId"] == key["Arn"]
+    kms.disable_key(KeyId=key["KeyId"])
+    with pytest.raises(ClientError) as refused:
+        s3_tls.get_object(Bucket=bucket, Key="0")
+    assert refused.value.response["Error"]["Code"] == "KMS.DisabledException"
+    kms.enable_key(KeyId=key["KeyId"])
+    assert s3_tls.get_object(Bucket=bucket, Key="0")["Body"].read() == b"body 0"
+
+
 def test_the_aws_cli_rotates_keys(server, tmp_path, key):
     aws = Tool("aws", server, tmp_path, arguments=["--endpoint-url", server.url, "--output", "json", "kms"])
     aws.run("enable-key-rotation", "--key-id", key["KeyId"], "--rotation-period-in-days", "180")

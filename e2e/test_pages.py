@@ -156,3 +156,24 @@ def test_website_and_cors(make_server, tmp_path):
     allowed, refused = [answer for command, answer in printed if "OPTIONS" in command]
     assert "200 OK" in allowed and f"access-control-allow-origin: http://app.web.localhost:{server.port}" in allowed.lower()
     assert "<Code>AccessForbidden</Code>" in refused
+
+
+def test_kms(fresh_server, reader):
+    printed = {}
+    for command in commands_of("kms.md"):
+        command = command.replace(HTTPS, fresh_server.tls_url).replace("~/.config/coffer/tls/ca.pem", str(fresh_server.ca_file))
+        if "# refused: KMS.DisabledException" in command:
+            done = reader.attempt(command)
+            assert done.returncode != 0 and "KMS.DisabledException" in done.stdout, done.stdout
+            assert not (reader.home / "now.txt").exists()
+            continue
+        printed[command.split(" --")[0]] = reader.run(command)
+    kms = client_of("kms", fresh_server)
+    key = kms.describe_key(KeyId="alias/reports")["KeyMetadata"]
+    assert key["KeyId"] == reader.environment["key"] and key["KeyState"] == "Enabled" and key["Description"] == "Reports"
+    assert json.loads(printed["aws s3api head-object"])["SSEKMSKeyId"] == key["Arn"]
+    rotations = json.loads(printed["aws kms list-key-rotations"])["Rotations"]
+    assert [each["KeyMaterialState"] for each in rotations] == ["NON_CURRENT", "CURRENT"]
+    assert kms.get_key_rotation_status(KeyId=key["KeyId"])["RotationPeriodInDays"] == 180
+    for name in ("before.txt", "now.txt"):
+        assert (reader.home / name).read_text() == "the figures\n"
