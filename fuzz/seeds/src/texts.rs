@@ -5,6 +5,7 @@ pub const SEEDS: &[(&str, &str, &str)] = &[
     ("access_policy", "identity", IDENTITY),
     ("access_policy", "bucket", BUCKET),
     ("access_policy", "trust", TRUST),
+    ("access_policy", "key", KEY),
     ("access_wildcards", "runs", "a*b?c*\naxxbcbxcc"),
     ("access_wildcards", "long", "*aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab?*\naab"),
     ("access_wildcards", "variable", "${aws:username}\n${aws:username}"),
@@ -242,5 +243,11 @@ const BUCKET: &str = r#"{"Version":"2012-10-17","Id":"i","Statement":[{"Effect":
 "Resource":"arn:aws:s3:::b/*","Condition":{"IpAddress":{"aws:SourceIp":"203.0.113.0/24"}}},{"Effect":"Deny",
 "NotPrincipal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"s3:ListBucket","NotResource":"arn:aws:s3:::b/x",
 "Condition":{"ForAllValues:StringNotEquals":{"aws:TagKeys":["a","b"]},"Bool":{"aws:SecureTransport":"false"}}}]}"#;
+const KEY: &str = r#"{"Version": "2012-10-17", "Id": "key-default-1", "Statement": [{"Effect": "Allow",
+    "Principal": {"AWS": ["arn:aws:iam::444455556666:root", "111122223333"], "Service": "logging.s3.amazonaws.com"},
+    "Action": ["kms:Encrypt", "kms:ReEncrypt*"], "Resource": "*", "Condition": {
+        "StringEquals": {"kms:EncryptionContext:team": "red", "kms:ViaService": "s3.us-east-1.amazonaws.com"},
+        "ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt"]}}}]}"#;
+
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333",
 "Federated":"arn:aws:iam::111122223333:oidc-provider/id.example"},"Action":["sts:AssumeRole","sts:TagSession"]}}"#;
