@@ -5,6 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use coffer_crypto::Key32;
 use coffer_keyring::{KeyError, RootDescription, RootGeneration, RootId, RootKeys, WrapContext};
+use coffer_seal::Envelope;
+
+use crate::wrapped::Wrapped;
 
 /// Root keys of which the current ones wrap, and former ones still unwrap what they wrapped.
 ///
@@ -22,15 +25,17 @@ impl CompositeRootKeys {
     }
 
     /// Whose `wrapped` is, as it claims.
-    fn owner(&self, wrapped: &[u8]) -> &Arc<dyn RootKeys> {
-        let all = std::iter::once(&self.current).chain(&self.former);
+    ///
+    /// # Errors
+    /// [`KeyError::WrongKey`] when it is somebody else's; [`KeyError::Damaged`] when nobody can have wrapped it.
+    fn owner(&self, wrapped: &[u8]) -> Result<&Arc<dyn RootKeys>, KeyError> {
+        let mut all = std::iter::once(&self.current).chain(&self.former);
         let is_owner =
             |keys: &&Arc<dyn RootKeys>| keys.generation_of(wrapped).is_ok_and(|(id, _)| id == keys.describe().root_id);
-        // Whoever is asked for another's says what is wrong.
-        all.clone()
-            .find(is_owner)
-            .or_else(|| all.clone().find(|keys| keys.generation_of(wrapped).is_ok()))
-            .unwrap_or(&self.current)
+        all.find(is_owner).ok_or_else(|| match (Wrapped::from_bytes(wrapped), Envelope::from_bytes(wrapped)) {
+            (Err(error), Err(_)) => error,
+            _ => KeyError::WrongKey,
+        })
     }
 }
 
@@ -41,7 +46,7 @@ impl RootKeys for CompositeRootKeys {
     }
 
     async fn unwrap(&self, context: &WrapContext, wrapped: &[u8]) -> Result<Key32, KeyError> {
-        self.owner(wrapped).unwrap(context, wrapped).await
+        self.owner(wrapped)?.unwrap(context, wrapped).await
     }
 
     fn describe(&self) -> RootDescription {
@@ -49,7 +54,7 @@ impl RootKeys for CompositeRootKeys {
     }
 
     fn generation_of(&self, wrapped: &[u8]) -> Result<(RootId, u32), KeyError> {
-        self.owner(wrapped).generation_of(wrapped)
+        self.owner(wrapped)?.generation_of(wrapped)
     }
 
     async fn generations(&self) -> Result<Vec<RootGeneration>, KeyError> {
@@ -108,6 +113,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = Key32::generate();
         let root = CompositeRootKeys::new(remote("first"), vec![local(&folder, "a")]);
+        let alone = CompositeRootKeys::new(remote("first"), Vec::new());
+        let of_a_keyring = local(&folder, "c").wrap(&CONTEXT, &key).await.unwrap();
+        assert!(matches!(alone.unwrap(&CONTEXT, &of_a_keyring).await, Err(KeyError::WrongKey)));
         for other in [remote("other"), local(&folder, "b")] {
             let wrapped = other.wrap(&CONTEXT, &key).await.unwrap();
             assert!(matches!(root.unwrap(&CONTEXT, &wrapped).await, Err(KeyError::WrongKey)));

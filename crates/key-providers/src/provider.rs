@@ -64,13 +64,11 @@ pub enum Kind {
     AwsKms = 1,
     /// The Transit engine of Vault and OpenBao.
     Transit = 2,
-    /// A token that is reached by PKCS#11.
-    Pkcs11 = 3,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::AwsKms, Self::Transit, Self::Pkcs11].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::AwsKms, Self::Transit].into_iter().find(|kind| *kind as u8 == byte)
     }
 
     /// Its name in settings.
@@ -79,7 +77,6 @@ impl Kind {
         match self {
             Self::AwsKms => "aws-kms",
             Self::Transit => "transit",
-            Self::Pkcs11 => "pkcs11",
         }
     }
 }

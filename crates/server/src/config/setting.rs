@@ -55,7 +55,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "key_providers",
-        about: "A file that names providers of keys elsewhere: AWS KMS, Transit of Vault or OpenBao, PKCS#11",
+        about: "A file that names providers of keys elsewhere: AWS KMS, Transit of Vault or OpenBao",
         kind: Kind::OptionalPath(|s| &mut s.key_providers),
     },
     Setting {
