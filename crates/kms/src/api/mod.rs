@@ -19,6 +19,8 @@ mod state;
 mod tags;
 mod unsupported;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use coffer_access::Context;
 use coffer_iam::{ApiError, ApiService, ServiceRequest};
@@ -212,7 +214,8 @@ impl<'a> Asked<'a> {
         self.kms.change_key(&self.authority_with(context), action, key_id, change).await.map_err(api_error)
     }
 
-    /// Refuses an action that is about no key that there is to whom may not do it: `resource` is an ARN, or `*`.
+    /// Refuses an action that is about no key that there is to whom may not do it, and notes that: `resource` is an ARN,
+    /// or `*`.
     ///
     /// # Errors
     /// `AccessDeniedException`.
@@ -223,7 +226,11 @@ impl<'a> Asked<'a> {
         context: &Context,
     ) -> Result<(), ApiError> {
         let by = self.authority_with(context);
-        self.kms.authorize_in_account(&by, action, resource, self.request.account, &[]).map_err(api_error)
+        let allowed = self.kms.authorize_in_account(&by, action, resource, self.request.account, &[]);
+        if allowed.is_err() {
+            self.kms.note(&by, action, resource, &BTreeMap::new(), &allowed);
+        }
+        allowed.map_err(api_error)
     }
 
     /// What the request calls the key that it is about.

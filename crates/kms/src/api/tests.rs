@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
+use coffer_access::{Caller, Principal};
 use coffer_iam::ApiService as _;
 use serde_json::{Value, json};
 
-use crate::testing::{KEY_STORE, World};
+use crate::testing::{ACCOUNT, KEY_STORE, World};
 
 #[tokio::test]
 async fn every_action_is_answered_by_name() {
@@ -167,5 +170,34 @@ async fn markers_that_nobody_gave_out_are_refused() {
         // One that is well-formed leads nowhere else than into the caller's own list.
         let asked = json!({ "KeyId": key_id, "Marker": "_____w" });
         world.call(action, &asked).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_make_or_name_keys_is_noted() {
+    let world = World::new();
+    let key_id = world.key().await;
+    world.audit.take();
+    let user = Principal::User {
+        account: ACCOUNT.to_owned(),
+        path: "/".to_owned(),
+        name: "eve".to_owned(),
+        id: "AIDAEVE".to_owned(),
+    };
+    let eve = Arc::new(Caller::bare(user, "User"));
+    let alias = json!({ "AliasName": "alias/mine", "TargetKeyId": key_id });
+    for (action, parameters, resource) in [
+        ("CreateKey", json!({}), "*"),
+        ("ListKeys", json!({}), "*"),
+        ("CreateAlias", alias, "arn:aws:kms:eu-1:000000000000:alias/mine"),
+        ("CreateCustomKeyStore", json!({}), "*"),
+    ] {
+        assert_eq!(world.call_as(&eve, action, &parameters).await.unwrap_err().code, "AccessDeniedException");
+        let [(noted, key, who, code)] = <[_; 1]>::try_from(world.audit.take()).unwrap();
+        assert_eq!((noted, key.as_str()), (format!("kms:{action}").as_str(), resource));
+        assert_eq!(
+            (who.as_str(), code.as_deref()),
+            ("arn:aws:iam::000000000000:user/eve", Some("AccessDeniedException"))
+        );
     }
 }
