@@ -7,8 +7,8 @@ mod common;
 use coffer_configuration::{ObjectLock, VersioningStatus};
 use coffer_crypto::md5;
 use coffer_store::{
-    Bucket, CreateUpload, DeleteObject, Encryption, EncryptionMode, Keys, KmsEncryption, ObjectInfo, ObjectVersion,
-    Origin, PutObject, StoreError, SumsType,
+    Bucket, CreateUpload, DeleteObject, Encryption, EncryptionMode, JobEnvironment, JobRunner, JobSpec, JobState,
+    JobStep, Keys, KmsEncryption, ObjectInfo, ObjectVersion, Origin, PutObject, StoreError, SumsType,
 };
 use common::kms::{KEY_1, KEY_2, Mood};
 use common::{World, customer_key, key, pattern, plain_put, plain_upload};
@@ -375,4 +375,54 @@ async fn without_a_kms_nothing_opens() {
         let reader = world.store.get_object(&world.bucket, &key("a"), Keys::NONE).await.unwrap();
         assert!(matches!(reader.read(0..500).await.err(), Some(StoreError::Kms(_))));
     }
+}
+
+/// Gives the bucket a new key, and runs `steps` of the job, or all of it.
+async fn rotate_bucket_key(world: &World, steps: Option<usize>) -> World {
+    let bucket = world.bucket.name().as_str().to_owned();
+    world.store.start_job(JobSpec::RotateBucketKey { bucket }).await.unwrap();
+    let mut runner = JobRunner::new(world.store.clone(), JobEnvironment::default());
+    for _ in 0..steps.unwrap_or(1000) {
+        if let JobStep::Ended(_, state) = runner.step().await.unwrap() {
+            assert_eq!(state, JobState::Done);
+            break;
+        }
+    }
+    runner.release().await.unwrap();
+    world.with_bucket(world.store.bucket(world.bucket.name()).await.unwrap())
+}
+
+#[tokio::test]
+async fn the_key_of_a_bucket_rotates_without_the_kms() {
+    let world = World::new().await;
+    let before = [
+        put(&world, "kms", 70_000, EncryptionMode::SseKms, KEY_1).await,
+        put(&world, "dsse", 70_000, EncryptionMode::DsseKms, KEY_1).await,
+    ];
+    let (upload_id, etags) = upload(&world, EncryptionMode::DsseKms).await;
+    world.kms.set_mood(Mood::IsDown);
+    let rotated = rotate_bucket_key(&world, None).await;
+    assert_eq!(world.kms.asked(), 2, "the two parts, and nothing since");
+    world.kms.set_mood(Mood::Works);
+    for before in before {
+        let name = if before.mode == EncryptionMode::DsseKms { "dsse" } else { "kms" };
+        let after = head(&rotated, name).await;
+        assert_eq!((after.etag, after.kms, after.mode), (before.etag, before.kms, before.mode));
+        assert!(rotated.get(name).await == pattern(70_000));
+    }
+    rotated.complete("m", upload_id, &[(1, &etags[0]), (2, &etags[1])], None).await.unwrap();
+    assert!(rotated.get("m").await == [pattern(PART), pattern(70_001)].concat());
+}
+
+#[tokio::test]
+async fn an_object_under_an_older_key_of_its_bucket_gets_a_kms_key() {
+    let world = World::new().await;
+    world.put("a", &pattern(5000), Encryption::SseS3).await;
+    // The first steps take the job, note what is made, and make it: no object has been looked at then.
+    let world = rotate_bucket_key(&world, Some(3)).await;
+    let jobs = world.store.jobs().await.unwrap();
+    assert_eq!((jobs[0].state, jobs[0].counts.changed), (JobState::Running, 0));
+    assert_eq!(jobs[0].stage, "sealing records and envelopes anew");
+    assert_eq!(update(&world, "a", KEY_1).await.unwrap().mode, EncryptionMode::SseKms);
+    assert!(world.get("a").await == pattern(5000));
 }
