@@ -18,6 +18,7 @@ use crate::control::{Report, Session};
 
 /// Shows entries of the audit log of keys: what was done with which key, by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AuditShow {
     /// The first entry to show; without it, the last ones are shown
     #[arg(long, value_name = "NUMBER")]

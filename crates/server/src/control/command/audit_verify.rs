@@ -12,6 +12,7 @@ use crate::control::{Report, Session};
 
 /// Proves that nothing of the audit log of keys was removed, changed or put elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct AuditVerify {
     /// A checkpoint that you kept, NUMBER:HASH, which the log must have; can be given again
     #[arg(long, value_name = "NUMBER:HASH")]

@@ -10,6 +10,7 @@ use crate::key_backup::note_verified;
 
 /// Notes that a backup has what it takes to open the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct BackupVerified {
     /// The id of the root key that the backup has, in hexadecimal digits.
     pub(crate) root_id: String,

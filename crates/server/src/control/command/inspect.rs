@@ -22,6 +22,7 @@ const MOST_PARTS: usize = 20;
 
 /// Looks at how an object is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Inspect {
     /// The object: s3://BUCKET/KEY
     #[arg(value_name = "S3-URI")]

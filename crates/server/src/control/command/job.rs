@@ -16,6 +16,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Starts a job, and follows it to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct StartJob {
     /// What it is to do.
     pub(crate) task: Task,
@@ -47,10 +48,12 @@ pub(crate) enum Task {
 
 /// Lists every job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ListJobs {}
 
 /// Shows, follows or steers a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct SteerJob {
     /// Its id.
     pub(crate) job: String,

@@ -9,6 +9,7 @@ use crate::control::{Report, Session};
 
 /// Notes that the root key is exported as shares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct KeyExported {
     /// How many shares there are.
     pub(crate) shares: u8,

@@ -15,6 +15,7 @@ use crate::key_backup::verified;
 
 /// Describes the root key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct KeyShow {}
 
 impl KeyShow {
