@@ -7,7 +7,7 @@ import pytest
 from support.iam import client_of
 from support.nats import NatsServer
 from support.pages import Reader, blocks_of, commands_of
-from support.server import wait_until
+from support.server import BINARY, wait_until
 from support.tools import Tool
 from support.webhook import Receiver
 
@@ -177,3 +177,32 @@ def test_kms(fresh_server, reader):
     assert kms.get_key_rotation_status(KeyId=key["KeyId"])["RotationPeriodInDays"] == 180
     for name in ("before.txt", "now.txt"):
         assert (reader.home / name).read_text() == "the figures\n"
+
+
+def test_keys(make_server, tmp_path):
+    """The key is lost before it is recovered, and the new machine is one that has the data alone."""
+    server = make_server().start()
+    reader = Reader(Tool("aws", server, tmp_path))
+    (tmp_path / "coffer").symlink_to(BINARY)
+    reader.environment |= {
+        "PATH": f"{tmp_path}:{reader.environment['PATH']}", "COFFER_DATA": str(server.data), "COFFER_KEY_FILE": str(server.key_file)}
+    s3 = client_of("s3", server)
+    s3.create_bucket(Bucket="photos")
+    s3.put_object(Bucket="photos", Key="cat.jpg", Body=b"cat" * 50_000)
+    printed = {}
+    for command in commands_of("keys.md"):
+        if command.startswith("coffer key recover"):
+            server.stop()
+            server.key_file.unlink()
+            server.key_file.with_name("root.key.keyring").unlink()
+            server.key_file = tmp_path / "new" / "root.key"
+            reader.environment["COFFER_KEY_FILE"] = str(server.key_file)
+        printed[command] = reader.run(command)
+    verified = [answer for command, answer in printed.items() if "verify-backup" in command]
+    assert len(verified) == 2 and all("the backup opens this store" in answer for answer in verified)
+    assert "Nothing refers to generation 1 of the root key." in printed["coffer key rotate-root"]
+    (recovered,) = [answer for command, answer in printed.items() if "recover" in command]
+    assert "it opens the metadata of the store" in recovered
+    assert "data              verified" in printed["coffer inspect s3://photos/cat.jpg --verify-data"]
+    server.start()
+    assert client_of("s3", server).get_object(Bucket="photos", Key="cat.jpg")["Body"].read() == b"cat" * 50_000
