@@ -3,8 +3,8 @@
 //! An object key, random per object version, is wrapped in an [`Envelope`] under whatever key protects the
 //! object. Below it hang the boxes and the layout tag ([`ObjectKeys`]), and in each part box the key of one
 //! part stream ([`PartSealer`], [`PartOpener`]). [`open_object`] verifies all of that before any segment of
-//! data is opened. Beside objects there are sealed records ([`RecordKey`]), the keys of sealed pages, and the
-//! keyring file.
+//! data is opened. Beside objects there are sealed records ([`RecordKey`]), the keys of sealed pages, the
+//! keyring file, and backups of the metadata.
 //!
 //! There is no IO, no async and no clock, and no way to choose a nonce.
 //!
@@ -24,6 +24,7 @@
 //! ```
 
 mod audit;
+mod backup;
 mod bytes;
 mod checksums;
 mod derive;
@@ -42,6 +43,9 @@ mod record;
 mod vector_tests;
 
 pub use audit::{audit_record_key, signing_seed};
+pub use backup::{
+    BackupSeries, backup_manifest_head, open_backup_manifest, open_stream, seal_backup_manifest, seal_stream,
+};
 pub use checksums::{ChecksumAlgorithm, Checksums, SumsType};
 pub use envelope::{ENVELOPE_LEN, Envelope, KekRef, Mode, Scope, WrappedKeyScope, canonical_context, unwrap, wrap};
 pub use error::OpenError;
