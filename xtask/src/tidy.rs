@@ -47,6 +47,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "coffer-seal",
         ],
     ),
+    ("coffer-backup", &["coffer-crypto", "coffer-keyring", "coffer-meta", "coffer-seal", "coffer-store"]),
     (
         "coffer-s3",
         &["coffer-access", "coffer-configuration", "coffer-crypto", "coffer-keyring", "coffer-sigv4", "coffer-store"],

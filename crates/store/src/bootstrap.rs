@@ -107,7 +107,27 @@ impl Bootstrap {
     /// # Errors
     /// [`BootstrapError`]
     pub async fn open(data: &Path, root: &dyn RootKeys) -> Result<Self, BootstrapError> {
-        let stored = BootstrapKey::read(data)?;
+        Self::from_bytes(&Self::read(data)?, &data.join(FILE_NAME), root).await
+    }
+
+    /// Reads the bootstrap file of the store in `data`, as it is.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Missing`], [`BootstrapError::Io`].
+    pub fn read(data: &Path) -> Result<Vec<u8>, BootstrapError> {
+        let path = data.join(FILE_NAME);
+        fs::read(&path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => BootstrapError::Missing(data.to_owned()),
+            _ => BootstrapError::Io { path, source },
+        })
+    }
+
+    /// Opens what a bootstrap file holds. `path` is for errors.
+    ///
+    /// # Errors
+    /// [`BootstrapError::Damaged`], [`BootstrapError::RootKey`].
+    pub async fn from_bytes(bytes: &[u8], path: &Path, root: &dyn RootKeys) -> Result<Self, BootstrapError> {
+        let stored = BootstrapKey::parse(bytes, path)?;
         let metadata_key = stored.unwrap(root).await?;
         Ok(Self { store_id: stored.record.store_id, metadata_key, generation: stored.record.generation })
     }
@@ -115,19 +135,19 @@ impl Bootstrap {
 
 /// The metadata key of a store, wrapped, as its bootstrap file has it.
 pub(crate) struct BootstrapKey {
-    data: PathBuf,
+    path: PathBuf,
     record: BootstrapRecord,
 }
 
 impl BootstrapKey {
     pub(crate) fn read(data: &Path) -> Result<Self, BootstrapError> {
-        let path = data.join(FILE_NAME);
-        let bytes = fs::read(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => BootstrapError::Missing(data.to_owned()),
-            _ => BootstrapError::Io { path: path.clone(), source },
-        })?;
+        Self::parse(&Bootstrap::read(data)?, &data.join(FILE_NAME))
+    }
+
+    fn parse(bytes: &[u8], path: &Path) -> Result<Self, BootstrapError> {
         let record = bytes.strip_prefix(MAGIC).and_then(|record| decode(record).ok());
-        Ok(Self { data: data.to_owned(), record: record.ok_or(BootstrapError::Damaged(path))? })
+        let record = record.ok_or_else(|| BootstrapError::Damaged(path.to_owned()))?;
+        Ok(Self { path: path.to_owned(), record })
     }
 
     /// The generation of the root key that wraps it; `None` if `root` does not know.
@@ -138,18 +158,20 @@ impl BootstrapKey {
     /// Wraps it anew under the generation that wraps now, and writes the file: a crash leaves the old one or the new one.
     pub(crate) async fn rewrap(mut self, root: &dyn RootKeys) -> Result<(), BootstrapError> {
         let key = self.unwrap(root).await?;
-        let path = self.data.join(FILE_NAME);
+        let path = self.path.clone();
         let refused = |source| BootstrapError::RootKey { path: path.clone(), source };
         self.record.wrapped_metadata_key = root.wrap(&self.context(), &key).await.map_err(refused)?;
         if !coffer_crypto::ct_eq(self.unwrap(root).await?.expose(), key.expose()) {
             return Err(refused(KeyError::Unavailable("it unwraps another key than it has wrapped".to_owned())));
         }
-        write_durably(&self.data, &path, &self.record.bytes()).map_err(|source| BootstrapError::Io { path, source })
+        let data = path.parent().unwrap_or(Path::new("."));
+        write_durably(data, &path, &self.record.bytes())
+            .map_err(|source| BootstrapError::Io { path: path.clone(), source })
     }
 
     async fn unwrap(&self, root: &dyn RootKeys) -> Result<Key32, BootstrapError> {
         let unwrapped = root.unwrap(&self.context(), &self.record.wrapped_metadata_key).await;
-        unwrapped.map_err(|source| BootstrapError::RootKey { path: self.data.join(FILE_NAME), source })
+        unwrapped.map_err(|source| BootstrapError::RootKey { path: self.path.clone(), source })
     }
 
     fn context(&self) -> WrapContext {

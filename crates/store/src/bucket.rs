@@ -279,7 +279,7 @@ impl Store {
         }
     }
 
-    async fn open_bucket(&self, name: &BucketName, row: Bytes) -> Result<Bucket, StoreError> {
+    pub(crate) async fn open_bucket(&self, name: &BucketName, row: Bytes) -> Result<Bucket, StoreError> {
         let cached = self.cached_bucket(name.as_str());
         if let Some(bucket) = cached.as_ref().filter(|bucket| bucket.0.row == row) {
             return Ok(bucket.clone());

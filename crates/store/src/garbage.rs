@@ -18,13 +18,16 @@ pub struct Collected {
     pub blobs: u64,
     /// Rows of garbage that wait for a reader, or orphans that wait for the grace period.
     pub waiting: u64,
+    /// The store was restored from a backup, which nobody has accepted yet: nothing is removed.
+    pub held_back: bool,
 }
 
 impl Store {
     /// Removes the blobs that records let go of longer ago than the grace period.
     ///
     /// The reference goes first and the blob after it: a crash between the two leaves a blob without a reference,
-    /// which [`Store::collect_orphans`] finds.
+    /// which [`Store::collect_orphans`] finds. Nothing is removed while a restore waits to be accepted: the blobs belong
+    /// to other backups, too.
     ///
     /// # Errors
     /// [`StoreError`] when the store fails; what was not reached waits for the next time. Damaged rows are logged and
@@ -32,6 +35,9 @@ impl Store {
     pub async fn collect_garbage(&self) -> Result<Collected, StoreError> {
         const PAGE: usize = 256;
         self.resume_ended_uploads().await?;
+        if self.restored().await?.is_some() {
+            return Ok(Collected { held_back: true, ..Collected::default() });
+        }
         let mut collected = Collected::default();
         let now_ms = self.now_ms();
         let latest_due_ms = now_ms.saturating_add(self.0.settings.garbage_grace_ms);
@@ -125,6 +131,9 @@ impl Store {
     /// [`StoreError`] when the store fails.
     pub async fn collect_orphans(&self) -> Result<Collected, StoreError> {
         const PAGE: usize = 1000;
+        if self.restored().await?.is_some() {
+            return Ok(Collected { held_back: true, ..Collected::default() });
+        }
         let mut collected = Collected::default();
         let mut after = None;
         let started_s = self.0.started_ms / 1000;
