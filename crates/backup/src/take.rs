@@ -3,7 +3,6 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use coffer_crypto::{Key32, random_array};
 use coffer_keyring::RootKeys;
@@ -33,8 +32,6 @@ pub struct Source<'a> {
 pub struct TakeOptions {
     /// Writes every chunk, whether an earlier backup has it or not.
     pub full: bool,
-    /// The most bytes of rows that are read in a second; `None`: as many as can be.
-    pub max_bytes_per_second: Option<u64>,
     /// How large chunks are.
     pub chunks: ChunkSizes,
 }
@@ -127,7 +124,6 @@ impl Writing<'_> {
         options: &TakeOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), BackupError> {
-        let begin = tokio::time::Instant::now();
         let series = Arc::clone(self.series);
         let mut chunker = Chunker::new(&series, options.chunks);
         let mut start = Bound::Unbounded;
@@ -148,10 +144,6 @@ impl Writing<'_> {
                 _ => break,
             }
             limit = next_limit(limit, bytes);
-            if let Some(rate) = options.max_bytes_per_second {
-                let due = Duration::from_secs_f64(self.progress.row_bytes as f64 / rate.max(1) as f64);
-                tokio::time::sleep_until(begin + due).await;
-            }
         }
         if let Some(chunk) = chunker.finish() {
             self.put(chunk).await?;

@@ -242,17 +242,6 @@ async fn unreadable_backups_keep_their_chunks_until_told_otherwise() {
     assert_eq!(world.whole_backups().await.len(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_rate_of_reading_can_be_bounded() {
-    let world = World::filled().await;
-    let begin = tokio::time::Instant::now();
-    let taken = world.take_with(&TakeOptions { max_bytes_per_second: Some(1000), ..options() }).await.unwrap();
-    let seconds = begin.elapsed().as_secs_f64();
-    assert!(seconds <= taken.progress.row_bytes as f64 / 1000.0 + 1.0, "{seconds}");
-    // The last page is not waited for.
-    assert!(seconds > 1.0, "{seconds} s for {} bytes", taken.progress.row_bytes);
-}
-
 #[tokio::test]
 async fn progress_is_told_and_ends_with_the_whole() {
     let world = World::filled().await;
