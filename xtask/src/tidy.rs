@@ -60,6 +60,7 @@ const GRAPH: &[(&str, &[&str])] = &[
         &[
             "coffer-access",
             "coffer-audit",
+            "coffer-backup",
             "coffer-blob",
             "coffer-configuration",
             "coffer-crypto",

@@ -3,8 +3,9 @@
 use anyhow::{Result, ensure};
 use clap::{Args, Subcommand};
 
+use crate::backups::{BackupList, BackupPrune, BackupVerify, Restore};
 use crate::config::Settings;
-use crate::control::command::{AuditShow, AuditVerify, Inspect, KeyShow};
+use crate::control::command::{AuditShow, AuditVerify, BackupCreate, Inspect, KeyShow, RestoreAccept};
 use crate::control::{Command, administer, carry_out, print};
 use crate::key_jobs::{DestroyGeneration, JobCommand, RotateBucket, RotateRoot};
 use crate::shares::{Export, Recover, VerifyBackup};
@@ -14,10 +15,14 @@ use crate::shares::{Export, Recover, VerifyBackup};
 pub(crate) enum Administer {
     /// The audit log of keys
     Audit(Asked<AuditCommand>),
+    /// Backups of the metadata
+    Backup(Asked<BackupCommand>),
     /// The root key and the keys under it
     Key(Asked<KeyCommand>),
     /// Jobs over keys
     Job(Asked<JobCommand>),
+    /// Make the metadata of an empty data directory from a backup
+    Restore(AskedRestore),
     /// Show how an object is sealed, and verify it
     Inspect(AskedInspect),
 }
@@ -40,6 +45,31 @@ pub(crate) struct AskedInspect {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// `coffer restore`
+#[derive(Debug, PartialEq, Eq, Args)]
+pub(crate) struct AskedRestore {
+    #[command(flatten)]
+    command: Restore,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `coffer backup ...`
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Back up the metadata, sealed, while the server runs or not
+    Create(BackupCreate),
+    /// List the backups of a folder
+    List(BackupList),
+    /// Open all of a backup
+    Verify(BackupVerify),
+    /// Remove all but the latest backups
+    Prune(BackupPrune),
+    /// Compare records and blobs after a restore, and let blobs go that no record names
+    Accept(RestoreAccept),
 }
 
 /// `coffer audit ...`
@@ -78,8 +108,10 @@ impl Administer {
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
         match self {
             Self::Audit(Asked { command, json }) => administer(settings, command.command(), json).await,
+            Self::Backup(Asked { command, json }) => command.run(settings, json).await,
             Self::Key(Asked { command, json }) => command.run(settings, json).await,
             Self::Job(Asked { command, json }) => administer(settings, command.into(), json).await,
+            Self::Restore(AskedRestore { command, json }) => command.run(settings, json).await,
             Self::Inspect(AskedInspect { command, json }) => {
                 let report = carry_out(settings, Command::Inspect(command)).await?;
                 print(&report, json)?;
@@ -95,6 +127,22 @@ impl AuditCommand {
         match self {
             Self::Show(command) => Command::AuditShow(command),
             Self::Verify(command) => Command::AuditVerify(command),
+        }
+    }
+}
+
+impl BackupCommand {
+    async fn run(self, settings: &Settings, json: bool) -> Result<()> {
+        match self {
+            Self::Create(mut command) => {
+                // The server has another working directory.
+                command.folder = std::path::absolute(&command.folder)?;
+                administer(settings, Command::BackupCreate(command), json).await
+            }
+            Self::List(command) => command.run(settings, json).await,
+            Self::Verify(command) => command.run(settings, json).await,
+            Self::Prune(command) => command.run(settings, json).await,
+            Self::Accept(command) => administer(settings, Command::RestoreAccept(command), json).await,
         }
     }
 }

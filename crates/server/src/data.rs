@@ -22,7 +22,7 @@ use crate::key_providers::{self, KeyProviders, Root};
 use crate::lock::DataLock;
 
 /// The metadata engine's file in the data directory.
-const METADATA: &str = "metadata.redb";
+pub(crate) const METADATA: &str = "metadata.redb";
 /// The folder of the audit log of keys in the data directory.
 const AUDIT: &str = "audit";
 /// The blobs' folder in the data directory.

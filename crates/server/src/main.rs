@@ -4,6 +4,7 @@ mod access_log;
 mod admin;
 mod administration;
 mod audit;
+mod backups;
 mod certificate;
 mod cli;
 mod config;

@@ -4,22 +4,26 @@
 
 mod audit_show;
 mod audit_verify;
+mod backup_create;
 mod backup_verified;
 mod inspect;
 mod job;
 mod key_exported;
 mod key_show;
+mod restore_accept;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use audit_show::AuditShow;
 pub(crate) use audit_verify::AuditVerify;
+pub(crate) use backup_create::BackupCreate;
 pub(crate) use backup_verified::BackupVerified;
 pub(crate) use inspect::Inspect;
 pub(crate) use job::{ListJobs, StartJob, SteerJob, Steering, Task};
 pub(crate) use key_exported::KeyExported;
 pub(crate) use key_show::KeyShow;
+pub(crate) use restore_accept::RestoreAccept;
 
 use super::protocol::Report;
 use super::session::Session;
@@ -28,6 +32,10 @@ use super::session::Session;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Command {
+    /// Back up the metadata.
+    BackupCreate(BackupCreate),
+    /// Accept what a restore brought.
+    RestoreAccept(RestoreAccept),
     /// Show entries of the audit log of keys.
     AuditShow(AuditShow),
     /// Verify the audit log of keys.
@@ -60,6 +68,8 @@ impl Command {
     /// A sentence for a person.
     pub(super) async fn perform(self, session: &Session) -> Result<Report> {
         match self {
+            Self::BackupCreate(command) => command.perform(session).await,
+            Self::RestoreAccept(command) => command.perform(session).await,
             Self::AuditShow(command) => command.perform(session).await,
             Self::AuditVerify(command) => command.perform(session).await,
             Self::BackupVerified(command) => command.perform(session).await,
