@@ -1,5 +1,7 @@
 //! Taking, listing, pruning and restoring backups.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use coffer_backup::{Access, BackupError, BackupFolder, TakeOptions, prune};
