@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use coffer_keyring::KmsError;
-use coffer_store::{RowChanges, RowTable, RowVersion};
+use coffer_store::{RootFence, RowChanges, RowTable, RowVersion};
 
 use crate::authority::Authority;
 use crate::error::{access_denied, contention, from_store, pending_deletion};
@@ -54,8 +54,31 @@ impl Kms {
     /// # Errors
     /// When the store cannot be asked.
     pub(crate) async fn put_key(&self, key: &KeyRecord, version: RowVersion) -> Result<bool, KmsError> {
-        let row = key_row(&key.id);
+        self.commit_key(key, version, RowChanges::new()).await
+    }
+
+    /// As [`Kms::put_key`], as long as the root key that wraps is the one that did when `fence` was read.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub(crate) async fn put_wrapped(
+        &self,
+        key: &KeyRecord,
+        version: RowVersion,
+        fence: &RootFence,
+    ) -> Result<bool, KmsError> {
         let mut changes = RowChanges::new();
+        changes.check_root_fence(fence);
+        self.commit_key(key, version, changes).await
+    }
+
+    async fn commit_key(
+        &self,
+        key: &KeyRecord,
+        version: RowVersion,
+        mut changes: RowChanges,
+    ) -> Result<bool, KmsError> {
+        let row = key_row(&key.id);
         changes.check(RowTable::Kms, &row, version).put(&self.0.store, RowTable::Kms, &row, key);
         self.0.store.commit_rows(changes).await.map_err(|error| from_store(&error))
     }

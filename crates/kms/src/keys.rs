@@ -86,6 +86,9 @@ impl Kms {
             return Err(contention());
         }
         let mut changes = RowChanges::new();
+        for material in &key.materials {
+            changes.check_root_fence(&self.fence_for(material, key.key_store.as_deref()).await?);
+        }
         // An id is never used again, not even that of a deleted key.
         changes.check(RowTable::Kms, &key_row(&id), unused).put(store, RowTable::Kms, &key_row(&id), key);
         changes.put(store, RowTable::Kms, &listing_row(account, &id), &MarkRecord { made_ms: now_ms });

@@ -21,6 +21,7 @@ mod metrics;
 mod names;
 mod policy;
 mod records;
+mod rewrap;
 mod rotation;
 mod settings;
 #[cfg(test)]
@@ -31,5 +32,6 @@ pub use authority::Authority;
 pub use cryptography::{Decrypted, Encrypted, ReEncrypted, Under};
 pub use data_keys::DataKey;
 pub use metrics::KmsMetrics;
+pub use rewrap::WrappedMaterial;
 pub use settings::{Kms, KmsSettings};
 pub use upkeep::KeyCounts;

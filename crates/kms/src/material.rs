@@ -126,7 +126,7 @@ impl Kms {
     }
 }
 
-fn context(key_id: KeyId, generation: u32) -> WrapContext {
+pub(crate) fn context(key_id: KeyId, generation: u32) -> WrapContext {
     WrapContext { purpose: Purpose::KmsKey, key_id, generation }
 }
 

@@ -106,8 +106,9 @@ impl Kms {
     async fn rotate(&self, key: &mut KeyRecord, version: RowVersion, on_demand: bool) -> Result<bool, KmsError> {
         let generation = key.materials.last().map_or(0, |material| material.generation) + 1;
         let material = self.new_material(key.id, generation, key.key_store.as_deref(), on_demand).await?;
+        let fence = self.fence_for(&material, key.key_store.as_deref()).await?;
         key.materials.push(material);
-        self.put_key(key, version).await
+        self.put_wrapped(key, version, &fence).await
     }
 }
 

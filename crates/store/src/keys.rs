@@ -23,9 +23,9 @@ pub(crate) struct BucketKeys {
     known: Arc<KnownKeys>,
 }
 
-/// The generations of a bucket's key that are unwrapped in this process.
+/// The generations of a bucket's key that handles in this process have.
 #[derive(Default)]
-pub(crate) struct KnownKeys(RwLock<Vec<Arc<BucketKey>>>);
+pub(crate) struct KnownKeys(RwLock<Vec<Weak<BucketKey>>>);
 
 /// What is unwrapped for each bucket that somebody has a handle of, by the id of the bucket.
 #[derive(Default)]
@@ -58,20 +58,15 @@ impl KeyPools {
 impl KnownKeys {
     fn find(&self, is_it: impl Fn(&BucketKey) -> bool) -> Option<Arc<BucketKey>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|key| is_it(key)).cloned()
+        known.iter().filter_map(Weak::upgrade).find(|key| is_it(key))
     }
 
     fn add(&self, key: &Arc<BucketKey>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().any(|other| other.id == key.id && other.generation == key.generation) {
-            known.push(Arc::clone(key));
+        known.retain(|known| known.strong_count() > 0);
+        if !known.iter().any(|known| known.as_ptr() == Arc::as_ptr(key)) {
+            known.push(Arc::downgrade(key));
         }
-    }
-
-    /// Lets go of a generation that was destroyed.
-    pub(crate) fn forget(&self, id: [u8; 16], generation: u32) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|key| key.id != id || key.generation != generation);
     }
 }
 

@@ -69,19 +69,17 @@ impl JobRunner {
                 return Err(Failure::Final("the generation is in use".to_owned()));
             }
             job.refuse_if_needed("bucket key", &doomed)?;
-            let gone: Vec<_> =
-                bucket.wrapped_keys().iter().filter(|key| doomed.contains(&key.generation)).cloned().collect();
             let remove = |keys: &mut Vec<WrappedKeyRecord>| {
                 keys.retain(|key| !doomed.contains(&key.generation));
             };
             if let Committed::Conflict(_) = self.store.replace_bucket_keys(&bucket, Commit::new(), remove).await? {
                 continue;
             }
-            for key in &gone {
-                self.store.0.key_pools.of(*bucket.id()).forget(key.id, key.generation);
-            }
+            // What is kept of the bucket is replaced: the keys leave memory with the last request from before.
+            self.store.bucket(bucket.name()).await?;
             for generation in doomed {
-                self.note_destroyed(job, id, "bucket key", hex::encode(bucket.id()), generation);
+                self.note("coffer:DestroyBucketKeyGeneration", &audited(&bucket, generation), id);
+                self.keep_destroyed(job, "bucket key", hex::encode(bucket.id()), generation);
             }
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use coffer_keyring::{GenerationState, KeyError};
 use coffer_meta::{Commit, Direction, Entry, KeyRange};
 
 use super::runner::JobRunner;
-use super::spec::{JobId, JobSpec};
+use super::spec::JobSpec;
 use super::stage::Failure;
 use crate::error::{Committed, StoreError, unless_damaged};
 use crate::keys;
@@ -29,7 +29,7 @@ struct Visited {
 
 impl JobRunner {
     /// Makes a new generation of the root key: first notes which one there is, so that it is done once.
-    pub(super) async fn rotate_root(&self, id: JobId, job: &mut JobRecord) -> Result<Option<JobPosition>, Failure> {
+    pub(super) async fn rotate_root(&self, job: &mut JobRecord) -> Result<Option<JobPosition>, Failure> {
         let now = self.root_generation();
         if job.position.part == 0 {
             job.facts.root_before = Some(now);
@@ -41,8 +41,6 @@ impl JobRunner {
                 error => Failure::Later(error.into()),
             })?;
         }
-        let RootGenerationRecord { root_id, generation } = self.root_generation();
-        self.note("coffer:RotateRootKey", &format!("root-key/{}:{generation}", hex::encode(root_id)), id);
         Ok(None)
     }
 
@@ -107,8 +105,11 @@ impl JobRunner {
                     Rewrapped::Failed => visited.failed += 1,
                 }
                 match store.0.root.generation_of(&key.wrapped) {
-                    Ok((_, generation)) => *visited.generations.entry(generation).or_default() += 1,
-                    Err(_) => visited.failed = visited.failed.max(1),
+                    Ok((root_id, generation)) if root_id == self.root_generation().root_id => {
+                        *visited.generations.entry(generation).or_default() += 1
+                    }
+                    _ if rewrap => {}
+                    _ => visited.failed += 1,
                 }
             }
             if visited.changed == 0 {
@@ -163,7 +164,7 @@ impl JobRunner {
     }
 
     /// Destroys the generations that the job names.
-    pub(super) async fn destroy_root(&self, id: JobId, job: &mut JobRecord) -> Result<Option<JobPosition>, Failure> {
+    pub(super) async fn destroy_root(&self, job: &mut JobRecord) -> Result<Option<JobPosition>, Failure> {
         let root = &self.store.0.root;
         let all = root.generations().await.map_err(StoreError::from)?;
         let current = self.root_generation();
@@ -180,7 +181,7 @@ impl JobRunner {
                     error => Failure::Final(error.to_string()),
                 })?;
             }
-            self.note_destroyed(job, id, "root key", hex::encode(current.root_id), generation);
+            self.keep_destroyed(job, "root key", hex::encode(current.root_id), generation);
         }
         Ok(None)
     }

@@ -18,7 +18,7 @@ use crate::store::Store;
 pub struct JobEnvironment {
     /// Who keeps keys that the root key wraps, besides buckets: the [bootstrap file](super::BootstrapFile), the KMS.
     pub elsewhere: Vec<Arc<dyn WrappedKeys>>,
-    /// Takes note of what is done with keys.
+    /// Takes note of what is done with bucket keys.
     pub audit: Arc<dyn KeyAudit>,
 }
 
@@ -166,21 +166,10 @@ impl JobRunner {
         });
     }
 
-    /// Notes that a generation of a key was destroyed, and keeps it for the report.
-    pub(super) fn note_destroyed(&self, job: &mut JobRecord, id: JobId, what: &str, key: String, generation: u32) {
-        let (action, audited) = match what {
-            "root key" => ("coffer:DestroyRootKeyGeneration", format!("root-key/{key}:{generation}")),
-            _ => ("coffer:DestroyBucketKeyGeneration", format!("bucket-key/{key}:{generation}")),
-        };
-        self.note(action, &audited, id);
+    /// Keeps for the report that a generation of a key was destroyed.
+    pub(super) fn keep_destroyed(&self, job: &mut JobRecord, what: &str, id: String, generation: u32) {
         let at_ms = self.store.now_ms();
-        let destroyed = Destroyed { what: what.to_owned(), id: key, generation: Some(generation), at_ms };
-        let same = |known: &Destroyed| {
-            (&known.what, &known.id, known.generation) == (&destroyed.what, &destroyed.id, destroyed.generation)
-        };
-        if !job.facts.destroyed.iter().any(same) {
-            job.facts.destroyed.push(destroyed);
-        }
+        job.facts.destroyed.push(Destroyed { what: what.to_owned(), id, generation: Some(generation), at_ms });
     }
 }
 

@@ -114,12 +114,12 @@ impl Stage {
         job: &mut JobRecord,
     ) -> Result<Option<JobPosition>, Failure> {
         match self {
-            Self::RotateRoot => runner.rotate_root(id, job).await,
+            Self::RotateRoot => runner.rotate_root(job).await,
             Self::RewrapBuckets => runner.visit_bucket_keys(job, true).await,
             Self::RewrapElsewhere => runner.visit_elsewhere(job, true).await,
             Self::CountBuckets => runner.visit_bucket_keys(job, false).await,
             Self::CountElsewhere => runner.visit_elsewhere(job, false).await,
-            Self::DestroyRoot => runner.destroy_root(id, job).await,
+            Self::DestroyRoot => runner.destroy_root(job).await,
             Self::AppendGeneration => runner.append_generation(id, job).await,
             Self::ResealRows => runner.reseal_rows(job).await,
             Self::CountRows => runner.count_rows(job).await,

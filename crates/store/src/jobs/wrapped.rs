@@ -65,8 +65,8 @@ impl BootstrapFile {
             batch.changed = 1;
         }
         match BootstrapKey::read(&self.data)?.root_generation(&*self.root) {
-            Some((_, generation)) => drop(batch.generations.insert(generation, 1)),
-            None => batch.failed = 1,
+            Some((root_id, generation)) if root_id == current.root_id => drop(batch.generations.insert(generation, 1)),
+            _ => batch.failed = 1,
         }
         Ok(batch)
     }

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "the module is private to each test file")]
 
 pub mod hooks;
+pub mod jobs;
 pub mod kms;
 pub mod lifecycle;
 pub mod rng;
@@ -52,7 +53,8 @@ pub struct World {
     pub clock: Arc<ManualClock>,
     pub bucket: Bucket,
     pub kms: Arc<kms::FakeKms>,
-    metadata_key: Arc<Key32>,
+    pub root: Arc<dyn RootKeys>,
+    pub metadata_key: Arc<Key32>,
 }
 
 impl World {
@@ -71,14 +73,24 @@ impl World {
     }
 
     pub async fn with(engine: Arc<dyn Engine>, blobs: Arc<dyn BlobStore>, settings: Settings) -> Self {
+        Self::with_root(engine, blobs, settings, root_keys()).await
+    }
+
+    /// A world with a root key of its own.
+    pub async fn with_root(
+        engine: Arc<dyn Engine>,
+        blobs: Arc<dyn BlobStore>,
+        settings: Settings,
+        root: Arc<dyn RootKeys>,
+    ) -> Self {
         let clock = Arc::new(ManualClock(AtomicU64::new(1_800_000_000_000)));
         let metadata_key = Arc::new(Key32::generate());
         let (stored, blob_store) = (engine.clone(), blobs.clone());
-        let store = Store::new(bootstrap(&metadata_key), stored, blob_store, root_keys(), clock.clone(), settings);
+        let store = Store::new(bootstrap(&metadata_key), stored, blob_store, root.clone(), clock.clone(), settings);
         let name = BucketName::for_creation("bucket").unwrap();
         store.create_bucket(&name, &coffer_store::NewBucket::default()).await.unwrap();
         let bucket = store.bucket(&name).await.unwrap();
-        Self { store, engine, blobs, clock, bucket, kms: Arc::default(), metadata_key }
+        Self { store, engine, blobs, clock, bucket, kms: Arc::default(), root, metadata_key }
     }
 
     /// What opens everything that the KMS of this world, and this customer key, can open.
@@ -94,7 +106,7 @@ impl World {
     /// The same engine and blobs in a new process.
     pub fn restarted(&self) -> Store {
         let (engine, blobs) = (self.engine.clone(), self.blobs.clone());
-        Store::new(bootstrap(&self.metadata_key), engine, blobs, root_keys(), self.clock.clone(), settings())
+        Store::new(bootstrap(&self.metadata_key), engine, blobs, self.root.clone(), self.clock.clone(), settings())
     }
 
     /// The same engine and blobs in a new process, which has cleared away what the old one left half-done.
