@@ -78,10 +78,14 @@ def test_customer_key_over_plain_http_is_refused(server, bucket, client, tmp_pat
     assert client.keys(bucket) == []
 
 
-def test_kms_is_refused_in_words(aws, bucket, tmp_path):
-    (tmp_path / "file").write_bytes(b"x")
-    refused = aws.attempt("s3", "cp", "file", f"s3://{bucket}/file", "--sse", "aws:kms")
-    assert refused.returncode != 0 and "KMS is not configured" in refused.stdout, refused.stdout
+@pytest.mark.parametrize("size", [77, 9 << 20], ids=["single", "multipart"])
+def test_upload_and_download_under_a_key_of_the_kms(aws, bucket, client, tmp_path, random_bytes, size):
+    (tmp_path / "file").write_bytes(random_bytes(size))
+    aws.run("s3", "cp", "file", f"s3://{bucket}/file", "--sse", "aws:kms")
+    head = client.head(bucket, "file")
+    assert head.header("x-amz-server-side-encryption") == "aws:kms", head
+    aws.run("s3", "cp", f"s3://{bucket}/file", "back")
+    assert (tmp_path / "back").read_bytes() == random_bytes(size)
 
 
 def test_list_move_remove(aws, bucket, client, tmp_path):

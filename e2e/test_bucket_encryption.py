@@ -73,9 +73,14 @@ def test_bucket_key_with_aes256_has_no_effect(client, bucket):
 
 
 @pytest.mark.parametrize("method", ["aws:kms", "aws:kms:dsse"])
-@pytest.mark.parametrize("key", [None, "1234abcd-12ab-34cd-56ef-1234567890ab"], ids=["no-key", "key"])
-def test_kms_default_is_refused_as_long_as_there_is_none(client, bucket, method, key):
-    expect_error(client.put_encryption(bucket, rule(method, key)), *errors.NO_KMS)
+@pytest.mark.parametrize("key", [None, "1234abcd-12ab-34cd-56ef-1234567890ab", "alias/none", "no key"])
+def test_kms_default_is_read_back_as_it_was_put(client, bucket, method, key):
+    assert client.put_encryption(bucket, rule(method, key, bucket_key="true")).status == 200
+    found = get_rule(client, bucket)
+    assert found.findtext("ApplyServerSideEncryptionByDefault/SSEAlgorithm") == method
+    assert found.findtext("ApplyServerSideEncryptionByDefault/KMSMasterKeyID") == key
+    assert found.findtext("BucketKeyEnabled") == "true"
+    assert client.request("DELETE", bucket, query={"encryption": ""}).status == 204
     expect_default_rule(client, bucket)
 
 

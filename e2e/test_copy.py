@@ -125,11 +125,6 @@ def test_source_key_does_not_apply_to_a_plain_source(client, bucket, sources):
     expect_error(client.copy(bucket, "copy", bucket, "plain", KEY_A.source_headers()), *errors.NOT_APPLICABLE)
 
 
-@pytest.mark.parametrize("method", ["aws:kms", "aws:kms:dsse"])
-def test_copy_to_kms_is_refused(client, bucket, sources, method):
-    expect_error(client.copy(bucket, "copy", bucket, "plain", {SSE: method}), *errors.NO_KMS)
-
-
 # Onto itself.
 
 @pytest.mark.parametrize("headers", [{}, {"x-amz-acl": "private"}, {"x-amz-metadata-directive": "COPY"}],

@@ -64,11 +64,6 @@ def test_create_with_key_and_method_is_a_conflict(client, bucket):
     expect_error(answer, *errors.METHOD_CONFLICT, ArgumentValue="AES256")
 
 
-@pytest.mark.parametrize("method", ["aws:kms", "aws:kms:dsse"])
-def test_create_under_kms_is_refused(client, bucket, method):
-    expect_error(client.create_upload(bucket, "object", {SSE: method}), *errors.NO_KMS)
-
-
 def test_create_over_plain_http_is_refused(client, bucket):
     expect_error(client.create_upload(bucket, "object", KEY_A.headers(), tls=False), *errors.INSECURE_TRANSPORT)
 

@@ -124,13 +124,6 @@ def test_kms_header_without_kms_is_refused(client, bucket, header, method):
     expect_nothing_stored(client, bucket)
 
 
-@pytest.mark.parametrize("method", ["aws:kms", "aws:kms:dsse"])
-@pytest.mark.parametrize("key", [{}, {SSE_KMS_KEY: "1234abcd-12ab-34cd-56ef-1234567890ab"}], ids=["no-key", "key"])
-def test_kms_is_refused_as_long_as_there_is_none(client, bucket, method, key):
-    expect_error(client.put(bucket, "object", BODY, {SSE: method, **key}), *errors.NO_KMS)
-    expect_nothing_stored(client, bucket)
-
-
 def test_customer_key_wins_over_the_default_of_the_bucket(client, bucket):
     rule = "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>"
     assert client.put_encryption(bucket, rule).status == 200

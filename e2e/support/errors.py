@@ -86,7 +86,16 @@ METHOD_NOT_HERE = S3Error(
 KMS_KEY_WITHOUT_KMS = S3Error(
     400, "InvalidArgument",
     "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms", ENCRYPTION_ARGUMENT)
-NO_KMS = S3Error(501, "NotImplemented", "Server side encryption specified but KMS is not configured")
+KMS_INSECURE = S3Error(
+    400, "InvalidArgument",
+    "Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a secure connection.")
+KMS_UNSIGNED = S3Error(
+    400, "InvalidArgument",
+    "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.", "Authorization")
+CONTEXT_MALFORMED = S3Error(
+    400, "InvalidArgument",
+    "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents "
+    "a string-string map", "x-amz-server-side-encryption-context")
 DEFAULT_KEY_WITHOUT_KMS = S3Error(
     400, "InvalidArgument", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
     "ApplyServerSideEncryptionByDefault")
