@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 
 fn perform(action: Action, config: Config) -> Result<()> {
     match action {
-        Action::Version => print(&format!("coffer {}\n{}\n", env!("CARGO_PKG_VERSION"), coffer_crypto::module_name())),
+        Action::Version => print(&format!("coffer {} ({})\n", env!("CARGO_PKG_VERSION"), coffer_crypto::module_name())),
         Action::ShowConfig => print(&config.show()),
         Action::Serve => {
             log(&config.settings)?;
