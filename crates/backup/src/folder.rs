@@ -170,7 +170,9 @@ impl BackupFolder {
                 BackupError::UnknownGeneration { id, generation }
             }
             BootstrapError::RootKey { source: KeyError::WrongKey, .. } => BackupError::WrongKey(id),
-            BootstrapError::RootKey { source: source @ KeyError::Unavailable(_), .. } => BackupError::Key(source),
+            BootstrapError::RootKey { source: source @ (KeyError::Unavailable(_) | KeyError::Denied(_)), .. } => {
+                BackupError::Key(source)
+            }
             _ => damaged("the wrapped key in its manifest"),
         })?;
         let body = open_backup_manifest(&bootstrap.metadata_key, &bytes).map_err(|error| match error {

@@ -127,6 +127,8 @@ fn clear(to: &RestoreTo<'_>, building: &Path, files: &dyn Files) -> Result<(), B
 /// Moves what was built to its place. The bootstrap file comes last: without it there is no store.
 fn move_to_place(to: &RestoreTo<'_>, building: &Path, files: &dyn Files) -> Result<(), BackupError> {
     let moved: io::Result<()> = (|| {
+        // A crash between the two moves leaves the bootstrap file here, by which the next restore knows its own leftovers.
+        files.sync_folder(building)?;
         files.rename(&building.join(to.metadata_name), &to.data.join(to.metadata_name))?;
         files.sync_folder(to.data)?;
         files.rename(&building.join(bootstrap::FILE_NAME), &to.data.join(bootstrap::FILE_NAME))?;

@@ -98,7 +98,7 @@ impl ColdRows {
             let purpose = Purpose::BucketKey { bucket_id: record.id };
             let context = WrapContext { purpose, key_id: wrapped.id, generation: wrapped.generation };
             root.unwrap(&context, &wrapped.wrapped).await.map_err(|error| match error {
-                KeyError::Unavailable(_) => error.into(),
+                KeyError::Unavailable(_) | KeyError::Denied(_) => error.into(),
                 error => StoreError::Damaged(error.to_string()),
             })?;
         }
