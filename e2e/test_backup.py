@@ -57,7 +57,7 @@ def test_a_backup_brings_everything_back_on_another_machine(written, make_server
     assert client.get(BUCKET, "customer", KEY_A.headers()).body == BIG
     assert client.put(BUCKET, "new", b"new").status == 200
     accepted = json.loads(run(other, "backup", "accept", "--json"))
-    assert (accepted["missing"], accepted["extra"], accepted["accepted"]) == ([], 0, True)
+    assert (accepted["missing"], accepted["extra"], accepted["accepted"]) == (0, 0, True)
     assert other.run("backup", "accept").returncode != 0, "there is nothing to accept any more"
     assert run(other, "audit", "verify").startswith("intact: ")
     actions = [entry["action"] for entry in json.loads(run(other, "audit", "show", "--json"))]
@@ -101,7 +101,7 @@ def test_an_old_backup_removes_no_newer_blob_by_itself(written, make_server, tmp
     blobs = len(list(other.blob_files()))
     other.start()
     looked = json.loads(run(other, "backup", "accept", "--check", "--json"))
-    assert (looked["missing"], looked["extra"], looked["accepted"]) == ([], 1, False)
+    assert (looked["missing"], looked["extra"], looked["accepted"]) == (0, 1, False)
     # A collection has come and gone.
     other.restart()
     assert len(list(other.blob_files())) == blobs
@@ -118,8 +118,10 @@ def test_blobs_that_are_missing_are_reported(written, make_server, tmp_path):
     other, _ = elsewhere(make_server, written, folder, blobs=False)
     (other.data / "blobs").mkdir()
     other.start()
-    looked = json.loads(run(other, "backup", "accept", "--check", "--json"))
-    assert len(looked["missing"]) == 2 and looked["present"] == 0
+    looked = json.loads(run(other, "backup", "accept", "--check", "--names", "--json"))
+    assert (looked["named"], looked["missing"]) == (2, 2)
+    (lacking,) = looked["incomplete"]
+    assert lacking["bucket"] == BUCKET and sorted(lacking["names"]) == ["big", "customer"]
     assert Client(other).get(BUCKET, "big").status == 500
     assert Client(other).get(BUCKET, "canary-small/7").body == b"body 7"
 

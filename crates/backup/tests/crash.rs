@@ -1,5 +1,7 @@
 //! The power fails at every step of a backup, a prune and a restore.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! What somebody does who can write to the folder of the backups.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod common;
 
 use std::fs;
@@ -98,7 +100,7 @@ async fn chunks_in_each_others_place_are_noticed() {
 #[tokio::test]
 async fn a_chunk_of_another_backup_is_noticed_even_with_the_same_rows() {
     let world = World::filled().await;
-    let options = TakeOptions { full: true, chunks: ChunkSizes { min: 1 << 20, ..SIZES }, ..TakeOptions::default() };
+    let options = TakeOptions { full: true, chunks: ChunkSizes { min: 1 << 20, ..SIZES } };
     let first = world.take_with(&options).await.unwrap();
     let of_first = chunk_files(&world.backups());
     world.take_with(&options).await.unwrap();
@@ -132,7 +134,7 @@ async fn a_manifest_of_another_store_is_refused() {
     fs::copy(place(&other), place(&world)).unwrap();
     assert!(matches!(world.verify(Some(&id)).await, Err(BackupError::WrongKey(_))));
     assert!(!is_accepted(&world).await, "without an id it is not clear which one is meant");
-    assert!(matches!(world.take_with(&options()).await, Err(BackupError::OtherStore(_))));
+    assert_eq!(world.take().await.unreadable, 1);
 }
 
 /// The format does not promise to notice it, and docs/spec/backup.md says so: a folder put back as it was is a folder of

@@ -5,7 +5,6 @@
 //! durable, and commit the record last: every change is one check-and-commit, tried again when it loses a race.
 
 mod access;
-mod blob_check;
 mod body;
 pub mod bootstrap;
 mod bucket;
@@ -51,7 +50,6 @@ mod upload;
 mod versions;
 
 pub use access::{BucketAccessChange, BucketChanged, BucketPolicy, ObjectAccess, ObjectOwnership, PublicAccessBlock};
-pub use blob_check::BlobCheck;
 pub use body::{Body, ExpectedDigests, FullBody, WantedDigests};
 pub use bootstrap::{Bootstrap, BootstrapError};
 pub use bucket::{Bucket, BucketEncryption, BucketEncryptionChange, NewBucket};

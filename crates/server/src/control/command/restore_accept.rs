@@ -1,8 +1,11 @@
 //! `coffer backup accept`
 
+use std::fmt::Write as _;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use coffer_keyring::KeyOutcome;
+use coffer_store::IncompleteBucket;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,7 +16,10 @@ use crate::control::{Report, Session};
 pub(crate) struct RestoreAccept {
     /// Only look: report blobs that are missing and blobs that no record names
     #[arg(long)]
-    pub(crate) check: bool,
+    check: bool,
+    /// Name the versions of objects whose blobs are missing
+    #[arg(long)]
+    names: bool,
 }
 
 impl RestoreAccept {
@@ -22,15 +28,22 @@ impl RestoreAccept {
         let Some(restored) = data.store.restored().await? else {
             bail!("this store was not restored from a backup, or that was accepted before");
         };
-        let check = data.store.check_blobs().await?;
+        let compared = data.store.compare_blobs().await?;
         let backup = hex::encode(restored.backup);
         let mut text = format!(
-            "restored from backup {backup}\nblobs that records name and that are there   {}\nblobs that records name \
-             and that are missing     {}\nblobs that no record names                   {}\n",
-            check.present,
-            check.missing.len(),
-            check.extra
+            "restored from backup {backup}\nblobs that records name       {}\nof these missing              {}\nblobs that \
+             no record names    {}\n",
+            compared.named, compared.missing, compared.extra
         );
+        let incomplete = compared.incomplete.unwrap_or_default();
+        for bucket in &incomplete {
+            let IncompleteBucket { name, versions, upload_parts, named } = bucket;
+            writeln!(text, "{name}: {versions} versions and {upload_parts} parts of uploads lack blobs")?;
+            for (key, version) in named.iter().filter(|_| self.names) {
+                // Clients choose names: no control characters reach the terminal.
+                writeln!(text, "  {}  {version}", key.escape_debug())?;
+            }
+        }
         if !self.check {
             data.store.accept_restore().await?;
             let root = data.root.describe();
@@ -38,10 +51,16 @@ impl RestoreAccept {
             session.note("coffer:AcceptRestore", key, KeyOutcome::Done, vec![("backup".to_owned(), backup.clone())]);
             text += "accepted: blobs that no record names are garbage from the next start on\n";
         }
-        let missing: Vec<_> = check.missing.iter().map(|id| hex::encode(id.0)).collect();
+        let buckets = incomplete.iter().map(|bucket| {
+            let names = bucket.named.iter().filter(|_| self.names).map(|(key, _)| key.as_str());
+            json!({
+                "bucket": bucket.name, "versions": bucket.versions, "upload_parts": bucket.upload_parts,
+                "names": names.collect::<Vec<_>>(),
+            })
+        });
         let data = json!({
-            "backup": backup, "present": check.present, "missing": missing, "extra": check.extra,
-            "accepted": !self.check,
+            "backup": backup, "named": compared.named, "missing": compared.missing, "extra": compared.extra,
+            "incomplete": buckets.collect::<Vec<_>>(), "accepted": !self.check,
         });
         Ok(Report { text, data })
     }
