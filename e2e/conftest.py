@@ -82,6 +82,18 @@ def sts(server):
 
 
 @pytest.fixture(scope="session")
+def kms(server):
+    """boto3 for KMS, as the root user of the shared server."""
+    return client_of("kms", server)
+
+
+@pytest.fixture
+def key(kms):
+    """A KMS key of the test's own: its metadata."""
+    return kms.create_key()["KeyMetadata"]
+
+
+@pytest.fixture(scope="session")
 def new_bucket(client):
     """Makes buckets on the shared server."""
 

@@ -3,22 +3,11 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
-from support.iam import client_of, create_user, error_code, new_account, unique
+from support.iam import client_of, create_user, error_code, new_account, refusal, unique
 from support.tools import Tool
 
 ACCOUNT = "000000000000"
-
-
-@pytest.fixture(scope="session")
-def kms(server):
-    return client_of("kms", server)
-
-
-@pytest.fixture
-def key(kms):
-    return kms.create_key()["KeyMetadata"]
 
 
 @pytest.fixture
@@ -28,13 +17,6 @@ def alias(kms, key):
     kms.create_alias(AliasName=name, TargetKeyId=key["KeyId"])
     yield name
     kms.delete_alias(AliasName=name)
-
-
-def refusal(call, **parameters):
-    with pytest.raises(ClientError) as refused:
-        call(**parameters)
-    error = refused.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def arn_of(alias, account=ACCOUNT):

@@ -12,32 +12,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from support.iam import client_of, error_code, unique
+from support.iam import client_of, error_code, refusal, unique
 from support.tools import Tool
 
 ACCOUNT = "000000000000"
 NOBODY = "12345678-1234-4234-8234-123456789012"
 CONTEXT = {"team": "red", "purpose": "tests"}
 REMOTE = {"X-Forwarded-For": "203.0.113.9"}
-
-
-@pytest.fixture(scope="session")
-def kms(server):
-    return client_of("kms", server)
-
-
-@pytest.fixture
-def key(kms):
-    """A key of the test's own: its metadata."""
-    return kms.create_key()["KeyMetadata"]
-
-
-def refusal(call, **parameters):
-    """Code and message of the error that a call ends with."""
-    with pytest.raises(ClientError) as refused:
-        call(**parameters)
-    error = refused.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def flipped(ciphertext, at):

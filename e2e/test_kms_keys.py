@@ -7,31 +7,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.access_log import AccessLog
-from support.iam import client_of, create_user, error_code, new_account
+from support.iam import client_of, create_user, error_code, new_account, refusal
 from support.server import wait_until
 from support.tools import Tool
 
 ACCOUNT = "000000000000"
 NOBODY = "12345678-1234-4234-8234-123456789012"
-
-
-@pytest.fixture(scope="session")
-def kms(server):
-    return client_of("kms", server)
-
-
-@pytest.fixture
-def key(kms):
-    """A key of the test's own: its metadata."""
-    return kms.create_key()["KeyMetadata"]
-
-
-def refusal(call, **parameters):
-    """Code and message of the error that a call ends with."""
-    with pytest.raises(ClientError) as refused:
-        call(**parameters)
-    error = refused.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def described(kms, key_id):

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from support.iam import allow, client_of, create_key, create_user, error_code, new_account, session_of, unique
+from support.iam import allow, client_of, create_key, create_user, error_code, new_account, refusal, session_of, unique
 from support.tools import Tool
 
 ACCOUNT = "000000000000"
@@ -13,23 +13,10 @@ DENIED = "AccessDeniedException"
 USE = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:DescribeKey")
 
 
-@pytest.fixture(scope="session")
-def kms(server):
-    return client_of("kms", server)
-
-
 @pytest.fixture
-def key(kms):
+def key(key):
     """The id of a key of the test's own."""
-    return kms.create_key()["KeyMetadata"]["KeyId"]
-
-
-def refusal(call, **parameters):
-    """Code and message of the error that a call ends with."""
-    with pytest.raises(ClientError) as refused:
-        call(**parameters)
-    error = refused.value.response["Error"]
-    return error["Code"], error["Message"]
+    return key["KeyId"]
 
 
 def statement(*actions, principal, effect="Allow", **elements):

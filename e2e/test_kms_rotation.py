@@ -14,16 +14,6 @@ from support.tools import Tool
 CONTEXT = {"purpose": "test"}
 
 
-@pytest.fixture(scope="session")
-def kms(server):
-    return client_of("kms", server)
-
-
-@pytest.fixture
-def key(kms):
-    return kms.create_key()["KeyMetadata"]
-
-
 @pytest.fixture
 def fast(make_server):
     """A server whose days are so short that 90 of them are nine seconds, and a client."""

@@ -10,7 +10,7 @@ from support.access import policy_of, put_policy, statement
 from support.checksums import content_md5, md5_hex
 from support.errors import expect_error
 from support.forms import Form
-from support.iam import allow, client_of, create_user
+from support.iam import allow, create_user
 from support.client import Client
 from support.sse import KEY_A, SSE, SSE_CONTEXT, SSE_KMS_KEY, expect_sse_s3
 
@@ -18,17 +18,6 @@ BODY = b"an object under a key of the KMS"
 BUCKET_KEY = SSE + "-bucket-key-enabled"
 ACCOUNT = "000000000000"
 NOBODY = "12345678-1234-4234-8234-123456789012"
-
-
-@pytest.fixture(scope="session")
-def kms(server):
-    return client_of("kms", server)
-
-
-@pytest.fixture
-def key(kms):
-    """A key of the test's own: its metadata."""
-    return kms.create_key()["KeyMetadata"]
 
 
 def under(key_id=None, method="aws:kms", **headers):

@@ -9,14 +9,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from support.iam import client_of, error_code, unique
+from support.iam import error_code, unique
 
 ACCOUNT = "000000000000"
-
-
-@pytest.fixture(scope="session")
-def kms(server):
-    return client_of("kms", server)
 
 
 def refresh_key(kms, key_id):

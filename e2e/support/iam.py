@@ -79,13 +79,18 @@ def new_account(server):
     return account, session_of(server, manager, f"arn:aws:iam::{account}:role/OrganizationAccountAccessRole")
 
 
-def error_code(call, **parameters):
-    """The code of the error that a call of boto3 ends with."""
+def refusal(call, **parameters):
+    """Code and message of the error that a call of boto3 ends with."""
     try:
         call(**parameters)
     except ClientError as error:
-        return error.response["Error"]["Code"]
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
     raise AssertionError(f"{call} was not refused")
+
+
+def error_code(call, **parameters):
+    """The code of the error that a call of boto3 ends with."""
+    return refusal(call, **parameters)[0]
 
 
 @dataclass

@@ -23,11 +23,4 @@ impl AuditKeys {
     pub fn public_key(&self) -> [u8; 32] {
         self.signing.public()
     }
-
-    /// Signs a text that people keep, such as a report on what was destroyed. `purpose` keeps it from being taken for
-    /// anything else that this key signs.
-    #[must_use]
-    pub fn sign_text(&self, purpose: &str, text: &str) -> [u8; 64] {
-        self.signing.sign(&[b"coffer ", purpose.as_bytes(), b" 1\0", &self.store_id, text.as_bytes()].concat())
-    }
 }

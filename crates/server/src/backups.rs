@@ -9,10 +9,9 @@ use clap::Args;
 use coffer_backup::{Access, BackupFolder, RestoreTo, SystemFiles, prune, restore, verify};
 use coffer_keyring::RootKeys;
 use coffer_meta::RedbSettings;
+use coffer_s3::time::iso8601;
 use coffer_store::{Clock as _, SystemClock};
 use serde_json::json;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::config::Settings;
 use crate::control::{Report, print};
@@ -76,9 +75,9 @@ impl BackupList {
             let id = listed.id.to_string();
             match listed.info {
                 Ok(info) => {
-                    text += &format!("{id}  {}  {} rows\n", time(info.taken_ms), info.rows);
+                    text += &format!("{id}  {}  {} rows\n", iso8601(info.taken_ms), info.rows);
                     data.push(json!({
-                        "id": id, "taken": time(info.taken_ms), "rows": info.rows, "chunks": info.chunks,
+                        "id": id, "taken": iso8601(info.taken_ms), "rows": info.rows, "chunks": info.chunks,
                         "stored_bytes": info.stored_bytes,
                     }));
                 }
@@ -148,8 +147,11 @@ impl Restore {
         let restored = restore(&folder, &*root, self.id.as_deref(), to, &SystemFiles, &|_| {}).await?;
         drop(directory);
         let id = restored.backup.id.to_string();
-        let mut text =
-            format!("restored {} rows of the backup {id}, taken {}\n", restored.rows, time(restored.backup.taken_ms));
+        let mut text = format!(
+            "restored {} rows of the backup {id}, taken {}\n",
+            restored.rows,
+            iso8601(restored.backup.taken_ms)
+        );
         for bucket in &restored.closed_buckets {
             text += &format!("the bucket {bucket} is lost: no root key that is left opens its key\n");
         }
@@ -166,9 +168,4 @@ impl Restore {
 fn root(settings: &Settings) -> Result<Arc<dyn RootKeys>> {
     let root = KeyProviders::read(settings)?.root(settings, false).context("the root key cannot be opened")?;
     Ok(root.keys)
-}
-
-fn time(at_ms: u64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000).ok();
-    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| at_ms.to_string())
 }

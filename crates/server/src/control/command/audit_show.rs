@@ -9,10 +9,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 use coffer_audit::{AuditKeys, Entry, read_entries};
 use coffer_keyring::KeyAudit as _;
+use coffer_s3::time::iso8601;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::control::{Report, Session};
 
@@ -67,7 +66,7 @@ fn describe(text: &mut String, number: u64, entry: &Entry) {
     let Entry { who, action, key, outcome, error_code, details, .. } = entry;
     let code = error_code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
     let details: String = details.iter().map(|(name, value)| format!("  {name}={value}")).collect();
-    let line = format!("{number}  {}  {who}  {action}  {key}  {outcome}{code}{details}", time(entry.time_ms));
+    let line = format!("{number}  {}  {who}  {action}  {key}  {outcome}{code}{details}", iso8601(entry.time_ms));
     let printable = line.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
     writeln!(text, "{}", printable.collect::<String>()).expect("a string takes everything");
 }
@@ -76,12 +75,7 @@ fn value(number: u64, entry: &Entry) -> Value {
     let details: serde_json::Map<_, _> =
         entry.details.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
     json!({
-        "number": number, "time": time(entry.time_ms), "who": entry.who, "action": entry.action, "key": entry.key,
+        "number": number, "time": iso8601(entry.time_ms), "who": entry.who, "action": entry.action, "key": entry.key,
         "outcome": entry.outcome, "error_code": entry.error_code, "details": details,
     })
-}
-
-fn time(at_ms: u64) -> String {
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_ms) * 1_000_000).ok();
-    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_else(|| at_ms.to_string())
 }
