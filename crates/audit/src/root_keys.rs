@@ -36,7 +36,7 @@ impl AuditedRootKeys {
             Ok(_) => KeyOutcome::Done,
             Err(error) => KeyOutcome::Failed(code(error).to_owned()),
         };
-        let key = format!("root-key/{}:{generation}", hex::encode(self.provider.describe().root_id));
+        let key = self.provider.describe().audit_name_of(generation);
         self.audit.record(KeyEvent { action, key, who: "coffer".to_owned(), outcome, details });
     }
 }

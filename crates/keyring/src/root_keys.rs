@@ -135,6 +135,20 @@ pub struct RootDescription {
     pub fingerprint: String,
 }
 
+impl RootDescription {
+    /// What the audit log calls the generation that wraps: `root-key/ID:GENERATION`.
+    #[must_use]
+    pub fn audit_name(&self) -> String {
+        self.audit_name_of(self.generation)
+    }
+
+    /// What the audit log calls another generation of the same root key.
+    #[must_use]
+    pub fn audit_name_of(&self, generation: u32) -> String {
+        format!("root-key/{:032x}:{generation}", u128::from_be_bytes(self.root_id))
+    }
+}
+
 /// Why a key could not be wrapped or unwrapped.
 #[derive(Debug, Error)]
 pub enum KeyError {

@@ -34,7 +34,7 @@ pub(crate) fn note_start(data: &Data) {
     let root = data.root.describe();
     data.audit.record(KeyEvent {
         action: "coffer:OpenStore",
-        key: format!("root-key/{}:{}", hex::encode(root.root_id), root.generation),
+        key: root.audit_name(),
         who: "coffer".to_owned(),
         outcome: KeyOutcome::Done,
         details: vec![("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())],

@@ -45,8 +45,7 @@ impl BackupCreate {
         };
         let taken = take(&folder, source, &options, SystemClock.now_ms(), &progress).await?;
         let (id, progress) = (taken.backup.id.to_string(), taken.progress);
-        let root = data.root.describe();
-        let key = format!("root-key/{}:{}", hex::encode(root.root_id), root.generation);
+        let key = data.root.describe().audit_name();
         session.note("coffer:Backup", key, KeyOutcome::Done, vec![("backup".to_owned(), id.clone())]);
         let mut text = format!(
             "backup {id}: {} rows; {} of {} chunks written, {} bytes\n",

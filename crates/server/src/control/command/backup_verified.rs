@@ -26,7 +26,7 @@ impl BackupVerified {
     pub(super) async fn perform(self, session: &Session) -> Result<Report> {
         let data = &session.administration.data;
         let root = data.root.describe();
-        let key = format!("root-key/{}:{}", hex::encode(root.root_id), root.generation);
+        let key = root.audit_name();
         let details = vec![("kind".to_owned(), self.kind.clone())];
         if self.root_id != hex::encode(root.root_id) {
             session.note("coffer:VerifyBackup", key, KeyOutcome::Failed("OtherRootKey".to_owned()), details);

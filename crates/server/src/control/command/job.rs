@@ -112,8 +112,7 @@ impl StartJob {
         let turn = session.administration.changing.lock().await;
         let started = store.start_job(spec).await;
         drop(turn);
-        let root = session.administration.data.root.describe();
-        let key = format!("root-key/{}:{}", hex::encode(root.root_id), root.generation);
+        let key = session.administration.data.root.describe().audit_name();
         let details = |job: Option<JobId>| {
             let job = job.map(|job| ("job".to_owned(), job.to_string()));
             [("task".to_owned(), what.clone())].into_iter().chain(job).collect()

@@ -20,8 +20,7 @@ pub(crate) struct KeyExported {
 impl KeyExported {
     pub(super) async fn perform(self, session: &Session) -> Result<Report> {
         let data = &session.administration.data;
-        let root = data.root.describe();
-        let key = format!("root-key/{}:{}", hex::encode(root.root_id), root.generation);
+        let key = data.root.describe().audit_name();
         let details =
             vec![("shares".to_owned(), self.shares.to_string()), ("threshold".to_owned(), self.threshold.to_string())];
         session.note("coffer:ExportRootKey", key, KeyOutcome::Done, details);

@@ -46,8 +46,7 @@ impl RestoreAccept {
         }
         if !self.check {
             data.store.accept_restore().await?;
-            let root = data.root.describe();
-            let key = format!("root-key/{}:{}", hex::encode(root.root_id), root.generation);
+            let key = data.root.describe().audit_name();
             session.note("coffer:AcceptRestore", key, KeyOutcome::Done, vec![("backup".to_owned(), backup.clone())]);
             text += "accepted: blobs that no record names are garbage from the next start on\n";
         }
