@@ -10,7 +10,7 @@ from support.client import Client
 from support.server import wait_until
 
 KILLS = 5
-LEASES_S = 300
+JOBS_S = 300
 
 
 @pytest.fixture
@@ -124,9 +124,8 @@ def test_killed_again_and_again_it_converges_and_nothing_is_ever_unreadable(serv
             threading.Event().wait(0.03 * kill)
             server.kill()
             server.start()
-        # A job of a killed server waits until its lease is over.
         states = lambda: {job["state"] for job in ran(server, "job", "list")}
-        wait_until(lambda: "running" not in states(), LEASES_S, "every job is over")
+        wait_until(lambda: "running" not in states(), JOBS_S, "every job is over")
         assert states() == {"done"}
     finally:
         stop.set()

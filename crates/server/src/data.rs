@@ -190,6 +190,8 @@ fn store_settings(settings: &Settings) -> coffer_store::Settings {
         garbage_grace_ms: settings.garbage_grace_seconds.saturating_mul(1000),
         block_sse_c_on_new_buckets: settings.block_sse_c_on_new_buckets,
         key_destruction_delay_ms: settings.key_destruction_delay_seconds.saturating_mul(1000),
+        // The data directory is locked.
+        is_alone: true,
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Settings {
     pub block_sse_c_on_new_buckets: bool,
     /// How long after it was asked for a generation of a key is destroyed at the earliest, in milliseconds.
     pub key_destruction_delay_ms: u64,
+    /// Nobody else has the store as long as this process has it: whatever an earlier one kept for itself, such as a job,
+    /// is free at once.
+    pub is_alone: bool,
 }
 
 impl Default for Settings {
@@ -42,6 +45,7 @@ impl Default for Settings {
             garbage_grace_ms: 10 * 60 * 1000,
             block_sse_c_on_new_buckets: false,
             key_destruction_delay_ms: 7 * 24 * 60 * 60 * 1000,
+            is_alone: false,
         }
     }
 }
@@ -153,6 +157,14 @@ impl Store {
             self.0.queues.changed();
         }
         Ok(committed)
+    }
+
+    /// Whether another process may still be at a job that it has until `lease_until_ms`; no process takes one for longer
+    /// than `longest_ms`.
+    pub(crate) fn is_leased(&self, lease_until_ms: u64, longest_ms: u64) -> bool {
+        // A lease that is longer than any was given by a clock that has been set back since.
+        let left_ms = lease_until_ms.saturating_sub(self.now_ms());
+        !self.0.settings.is_alone && (1..=longest_ms).contains(&left_ms)
     }
 
     pub(crate) fn cached_bucket(&self, name: &str) -> Option<Bucket> {

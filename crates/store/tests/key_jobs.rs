@@ -11,7 +11,7 @@ use coffer_configuration::VersioningStatus;
 use coffer_meta::{CommitError, EngineError, MemoryEngine};
 use coffer_store::{
     Bootstrap, BootstrapFile, BucketName, Encryption, JobEnvironment, JobError, JobRunner, JobSpec, JobState, JobStep,
-    NewBucket, Origin, StoreError,
+    NewBucket, Origin, Settings, StoreError,
 };
 use coffer_testkit::{EngineCall, FailingEngine, Fault, When};
 use common::hooks::HookedEngine;
@@ -282,6 +282,33 @@ async fn a_job_pauses_resumes_and_is_known_when_it_is_over() {
     assert_eq!(world.store.jobs().await.unwrap().len(), 1);
     let unknown = coffer_store::JobId::parse("0123456789abcdef").unwrap();
     assert!(matches!(world.store.job(unknown).await, Err(JobError::NoSuchJob)));
+}
+
+#[tokio::test]
+async fn a_process_that_is_alone_takes_the_jobs_of_one_that_died_at_once() {
+    let world = versioned().await;
+    let id = world.store.start_job(rotation(&world)).await.unwrap();
+    runner(&world.store).step().await.unwrap();
+    assert_eq!(runner(&world.restarted()).step().await.unwrap(), JobStep::Idle, "the lease holds");
+    let alone = world.restarted_with(Settings { is_alone: true, ..hasty() });
+    run_all(&mut runner(&alone)).await;
+    assert_eq!(state(&alone, id).await, JobState::Done);
+}
+
+#[tokio::test]
+async fn the_last_hundred_jobs_that_are_over_are_kept() {
+    let world = world().await;
+    let mut ids = Vec::new();
+    for _ in 0..103 {
+        world.clock.advance_ms(1);
+        let id = world.store.start_job(rotation(&world)).await.unwrap();
+        world.store.cancel_job(id).await.unwrap();
+        ids.push(id);
+    }
+    let running = world.store.start_job(rotation(&world)).await.unwrap();
+    let kept: Vec<_> = world.store.jobs().await.unwrap().into_iter().map(|job| job.id).collect();
+    assert_eq!(kept, [&ids[3..], &[running]].concat());
+    assert!(matches!(world.store.job(ids[2]).await, Err(JobError::NoSuchJob)));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use coffer_configuration::{DAY_MS, LifecycleRule, VersioningStatus};
 use coffer_crypto::Key32;
 use coffer_meta::{Commit, CommitError, EngineError, MemoryEngine, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{
-    BucketName, DeleteObject, Encryption, LifecycleJob, LifecycleSettings, LifecycleStep, NewBucket, Origin,
+    BucketName, DeleteObject, Encryption, LifecycleJob, LifecycleSettings, LifecycleStep, NewBucket, Origin, Settings,
 };
 use coffer_testkit::{EngineCall, FailingEngine, Fault, When};
 use common::hooks::HookedEngine;
@@ -221,6 +221,17 @@ async fn a_step_that_is_interrupted_while_it_commits_does_not_keep_the_job() {
         let mut other = LifecycleJob::new(world.restarted(), DAILY);
         assert!(run(&mut other).await.is_some(), "nobody holds it");
     }
+}
+
+#[tokio::test]
+async fn a_process_that_is_alone_waits_for_no_lease() {
+    let world = furnished().await;
+    let mut dead = LifecycleJob::new(world.store.clone(), DAILY);
+    dead.step().await.unwrap();
+    let mut other = LifecycleJob::new(world.restarted(), DAILY);
+    assert_eq!(other.step().await.unwrap(), LifecycleStep::Idle);
+    let alone = world.restarted_with(Settings { is_alone: true, ..common::settings() });
+    assert!(run(&mut LifecycleJob::new(alone, DAILY)).await.is_some());
 }
 
 #[tokio::test]

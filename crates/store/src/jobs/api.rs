@@ -41,6 +41,9 @@ const LIVE: &[u8] = b"job/";
 /// What rows of jobs that are over start with, before their id.
 const OVER: &[u8] = b"over/";
 
+/// How many jobs that are over are kept, the latest.
+const MOST_OVER: usize = 100;
+
 fn row(prefix: &[u8], id: JobId) -> Vec<u8> {
     tables::job(&[prefix, &id.0].concat())
 }
@@ -84,7 +87,8 @@ impl Store {
         Err(StoreError::Contention.into())
     }
 
-    /// Every job, in the order in which they were started: first those that are over, then the others.
+    /// The jobs, in the order in which they were started: first those that are over, of which the last hundred are kept,
+    /// then the others.
     ///
     /// # Errors
     /// [`StoreError`] when the store fails.
@@ -159,6 +163,7 @@ impl Store {
         commit.check(found.row.clone(), Some(found.sealed.clone()));
         let row = if record.state.is_over() {
             commit.delete(found.row.clone());
+            self.forget_oldest_jobs(&mut commit).await?;
             row(OVER, found.id)
         } else {
             found.row.clone()
@@ -166,6 +171,17 @@ impl Store {
         let sealed = self.seal_system(Table::Job, &row, record);
         commit.put(row, sealed);
         self.commit(commit).await
+    }
+
+    /// Adds to `commit`, in which one more job is over, that no more of those are kept than [`MOST_OVER`].
+    async fn forget_oldest_jobs(&self, commit: &mut Commit) -> Result<(), StoreError> {
+        let range = KeyRange::prefix(&tables::job(OVER));
+        let rows = self.0.engine.scan(range, usize::MAX, Direction::Forward).await?;
+        let too_many = (rows.len() + 1).saturating_sub(MOST_OVER);
+        for row in rows.into_iter().take(too_many) {
+            commit.delete(row.key);
+        }
+        Ok(())
     }
 
     /// The jobs that are not over.

@@ -116,9 +116,7 @@ impl JobRunner {
     async fn next(&self) -> Result<Option<FoundJob>, StoreError> {
         let now_ms = self.store.now_ms();
         let is_due = |job: &JobRecord| {
-            let ours = job.holder == self.holder;
-            // A lease that is longer than any was given by a clock that has been set back since.
-            let taken = !ours && (1..=LEASE_MS).contains(&job.lease_until_ms.saturating_sub(now_ms));
+            let taken = job.holder != self.holder && self.store.is_leased(job.lease_until_ms, LEASE_MS);
             job.state == JobState::Running && !taken && job.spec.not_before_ms() <= now_ms
         };
         let mut due: Vec<_> = self.store.live_jobs().await?.into_iter().filter(|job| is_due(&job.record)).collect();

@@ -102,8 +102,7 @@ impl LifecycleJob {
         };
         let record: LifecycleJobRecord = record.unwrap_or_default();
         let is_ours = record.holder == self.holder;
-        // A lease that is longer than any was given by a clock that has been set back since.
-        if !is_ours && (1..=LEASE_MS).contains(&record.lease_until_ms.saturating_sub(now_ms)) {
+        if !is_ours && store.is_leased(record.lease_until_ms, LEASE_MS) {
             return Ok(LifecycleStep::Idle);
         }
         let (position, started_ms, progress) = match record.position {

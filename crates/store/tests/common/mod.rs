@@ -105,8 +105,13 @@ impl World {
 
     /// The same engine and blobs in a new process.
     pub fn restarted(&self) -> Store {
+        self.restarted_with(settings())
+    }
+
+    /// The same engine and blobs in a new process, with other settings.
+    pub fn restarted_with(&self, settings: Settings) -> Store {
         let (engine, blobs) = (self.engine.clone(), self.blobs.clone());
-        Store::new(bootstrap(&self.metadata_key), engine, blobs, self.root.clone(), self.clock.clone(), settings())
+        Store::new(bootstrap(&self.metadata_key), engine, blobs, self.root.clone(), self.clock.clone(), settings)
     }
 
     /// The same engine and blobs in a new process, which has cleared away what the old one left half-done.
