@@ -1,5 +1,6 @@
 //! Cutting rows into chunks, in places that depend on the rows themselves.
 
+use bytes::Bytes;
 use coffer_meta::Entry;
 use coffer_seal::BackupSeries;
 use zeroize::Zeroizing;
@@ -32,23 +33,27 @@ pub(crate) struct Chunker<'a> {
     sizes: ChunkSizes,
     text: Zeroizing<Vec<u8>>,
     rows: u64,
+    last_key: Bytes,
 }
 
 /// A chunk, not yet sealed.
 pub(crate) struct Chunk {
     pub(crate) text: Zeroizing<Vec<u8>>,
     pub(crate) rows: u64,
+    /// The keyed hash of its last row's key: by it the chunk that ended there before is found.
+    pub(crate) end: u64,
 }
 
 impl<'a> Chunker<'a> {
     pub(crate) fn new(series: &'a BackupSeries, sizes: ChunkSizes) -> Self {
-        Self { series, sizes, text: Zeroizing::default(), rows: 0 }
+        Self { series, sizes, text: Zeroizing::default(), rows: 0, last_key: Bytes::new() }
     }
 
     /// Adds the next row; returns the chunk that ends with it.
     pub(crate) fn push(&mut self, row: &Entry) -> Option<Chunk> {
         put_row(&mut self.text, row);
         self.rows += 1;
+        self.last_key = row.key.clone();
         let len = self.text.len();
         let ends = len >= self.sizes.max || (len >= self.sizes.min && self.is_boundary(row));
         if ends { self.finish() } else { None }
@@ -57,7 +62,7 @@ impl<'a> Chunker<'a> {
     /// What is left after the last row.
     pub(crate) fn finish(&mut self) -> Option<Chunk> {
         let (text, rows) = (std::mem::take(&mut self.text), std::mem::take(&mut self.rows));
-        (rows > 0).then_some(Chunk { text, rows })
+        (rows > 0).then(|| Chunk { text, rows, end: self.series.boundary(&self.last_key) })
     }
 
     fn is_boundary(&self, row: &Entry) -> bool {
@@ -68,7 +73,6 @@ impl<'a> Chunker<'a> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use coffer_crypto::Key32;
 
     use super::*;

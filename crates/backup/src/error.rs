@@ -53,6 +53,12 @@ pub enum BackupError {
         /// What of it.
         what: String,
     },
+    /// A folder in it is a link or something else. Nothing was written.
+    #[error("{0} is no folder: what is there is not followed")]
+    NoFolder(PathBuf),
+    /// There are more rows than a backup can have.
+    #[error("the store is too large: its backup would need a manifest that nobody reads")]
+    TooLarge,
     /// The data directory holds something already. Nothing was written.
     #[error(
         "{0} is not empty: a backup is restored into an empty directory, or one with nothing but `blobs` and `audit`"

@@ -1,25 +1,29 @@
 //! The folder that backups lie in: `manifests` and `chunks`, files of random names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use coffer_crypto::random_array;
+use coffer_crypto::{Key32, random_array};
 use coffer_keyring::{KeyError, RootKeys};
-use coffer_seal::{OpenError, backup_manifest_head, open_backup_manifest, open_stream, seal_backup_manifest};
+use coffer_seal::{
+    OpenError, backup_manifest_head, open_backup_manifest, open_stream, seal_backup_manifest, seal_stream,
+};
 use coffer_store::{Bootstrap, BootstrapError};
 use zeroize::Zeroizing;
 
 use crate::error::BackupError;
-use crate::files::{Files, SystemFiles};
-use crate::manifest::{BackupId, BackupInfo, ChunkEntry, Manifest};
+use crate::files::{Files, Found, SystemFiles, has_file, read_file};
+use crate::manifest::{BackupId, BackupInfo, ChunkEntry, Manifest, Stored};
 
 const MANIFESTS: &str = "manifests";
 const CHUNKS: &str = "chunks";
 const LOCK: &str = ".lock";
+/// No manifest is longer: it is read before anything is known of it. That is a million chunks and more.
+const MAX_MANIFEST_LEN: u64 = 256 << 20;
 
 /// Who else may be at work in the folder meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,19 @@ pub struct Listed {
     pub id: BackupId,
     /// What its manifest says, or why that cannot be opened.
     pub info: Result<BackupInfo, BackupError>,
+}
+
+/// What a folder holds.
+#[derive(Default)]
+pub(crate) struct Survey {
+    /// The backups that can be opened, in the order in which they were taken.
+    pub(crate) backups: Vec<BackupInfo>,
+    /// The last of them.
+    pub(crate) latest: Option<OpenedManifest>,
+    /// The names of the files that they need.
+    pub(crate) files: HashSet<[u8; 16]>,
+    /// The others, and why they cannot be opened.
+    pub(crate) unreadable: Vec<(BackupId, BackupError)>,
 }
 
 /// A manifest, opened, with what it belongs to.
@@ -102,36 +119,62 @@ impl BackupFolder {
         Ok(Self { path: path.to_owned(), _lock: lock(path, access)?, files })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Every backup of the folder, the latest last; those that cannot be opened come first.
     ///
     /// # Errors
     /// [`BackupError::Key`] when the root key cannot be asked; [`BackupError::Io`].
     pub async fn list(&self, root: &dyn RootKeys) -> Result<Vec<Listed>, BackupError> {
-        let (opened, unreadable) = self.open_all(root).await?;
+        let Survey { backups, unreadable, .. } = self.survey(root).await?;
         let unreadable = unreadable.into_iter().map(|(id, error)| Listed { id, info: Err(error) });
-        let opened = opened.iter().map(|opened| Listed { id: opened.manifest.id, info: Ok(opened.manifest.info()) });
-        Ok(unreadable.chain(opened).collect())
+        Ok(unreadable.chain(backups.into_iter().map(|info| Listed { id: info.id, info: Ok(info) })).collect())
     }
 
-    /// Opens every manifest: those that open in the order in which they were taken, and the others with the reason.
-    pub(crate) async fn open_all(
-        &self,
-        root: &dyn RootKeys,
-    ) -> Result<(Vec<OpenedManifest>, Vec<(BackupId, BackupError)>), BackupError> {
-        let (mut opened, mut unreadable) = (Vec::new(), Vec::new());
+    /// Opens every manifest, and keeps one of them.
+    pub(crate) async fn survey(&self, root: &dyn RootKeys) -> Result<Survey, BackupError> {
+        let mut survey = Survey::default();
         for id in self.ids()? {
-            match self.manifest(root, id).await {
-                Ok(manifest) => opened.push(manifest),
-                Err(error) if error.is_unreadable() => unreadable.push((id, error)),
+            let opened = match self.manifest(root, id).await {
+                Ok(opened) => opened,
+                Err(error) if error.is_unreadable() => {
+                    survey.unreadable.push((id, error));
+                    continue;
+                }
                 Err(error) => return Err(error),
+            };
+            survey.files.extend(opened.manifest.files().into_keys());
+            survey.backups.push(opened.manifest.info());
+            let is_latest = |latest: &OpenedManifest| latest.manifest.info().order() < opened.manifest.info().order();
+            if survey.latest.as_ref().is_none_or(is_latest) {
+                survey.latest = Some(opened);
             }
         }
-        opened.sort_by_key(|opened| (opened.manifest.sequence, opened.manifest.taken_ms, opened.manifest.id));
-        Ok((opened, unreadable))
+        survey.backups.sort_by_key(BackupInfo::order);
+        Ok(survey)
+    }
+
+    /// Refuses a folder in which a backup of another store is, whether it opens or not.
+    pub(crate) async fn check_store(&self, store_id: [u8; 16]) -> Result<(), BackupError> {
+        for id in self.ids()? {
+            let read = self.read_manifest(id).await?;
+            let head = read.as_ref().ok().and_then(|bytes| backup_manifest_head(bytes).ok());
+            if head.and_then(Bootstrap::store_id_in).is_some_and(|other| other != store_id) {
+                return Err(BackupError::OtherStore(self.path.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the files that these backups need.
+    pub(crate) async fn files_of(
+        &self,
+        root: &dyn RootKeys,
+        ids: impl Iterator<Item = BackupId>,
+    ) -> Result<HashSet<[u8; 16]>, BackupError> {
+        let mut files = HashSet::new();
+        for id in ids {
+            files.extend(self.manifest(root, id).await?.manifest.files().into_keys());
+        }
+        Ok(files)
     }
 
     /// The backup whose id starts with `prefix`; without one the latest.
@@ -146,8 +189,8 @@ impl BackupFolder {
             };
             return self.manifest(root, id).await;
         }
-        let (mut opened, mut unreadable) = self.open_all(root).await?;
-        match (opened.pop(), unreadable.len()) {
+        let Survey { latest, mut unreadable, .. } = self.survey(root).await?;
+        match (latest, unreadable.len()) {
             (Some(latest), 0) => Ok(latest),
             (None, 0) => Err(BackupError::None(self.path.clone())),
             (None, 1) => Err(unreadable.remove(0).1),
@@ -162,7 +205,7 @@ impl BackupFolder {
 
     async fn manifest(&self, root: &dyn RootKeys, id: BackupId) -> Result<OpenedManifest, BackupError> {
         let path = self.path.join(MANIFESTS).join(id.to_string());
-        let bytes = fs::read(&path).map_err(BackupError::io(&path))?;
+        let bytes = self.read_manifest(id).await?.map_err(|what| BackupError::Damaged { id, what })?;
         let damaged = |what: &str| BackupError::Damaged { id, what: what.to_owned() };
         let head = backup_manifest_head(&bytes).map_err(|_| damaged("its manifest is none"))?;
         let bootstrap = Bootstrap::from_bytes(head, &path, root).await.map_err(|error| match error {
@@ -186,6 +229,20 @@ impl BackupFolder {
         Ok(OpenedManifest { manifest, bootstrap, head: head.to_vec() })
     }
 
+    /// The bytes of a manifest, or what is wrong with its file.
+    async fn read_manifest(&self, id: BackupId) -> Result<Result<Vec<u8>, String>, BackupError> {
+        self.blocking(move |path, _| {
+            let path = path.join(MANIFESTS).join(id.to_string());
+            Ok(match read_file(&path, 0, MAX_MANIFEST_LEN).map_err(BackupError::io(&path))? {
+                Found::File(bytes) => Ok(bytes),
+                Found::OtherLength => Err("its manifest is too long".to_owned()),
+                Found::NoFile => Err("its manifest is no file".to_owned()),
+                Found::Nothing => Err("its manifest is missing".to_owned()),
+            })
+        })
+        .await
+    }
+
     /// Makes a manifest durable: the backup is there when this returns, and was not before.
     pub(crate) async fn put_manifest(
         &self,
@@ -194,6 +251,9 @@ impl BackupFolder {
         head: &[u8],
     ) -> Result<(), BackupError> {
         let sealed = seal_backup_manifest(&bootstrap.metadata_key, head, &manifest.encode());
+        if sealed.len() as u64 > MAX_MANIFEST_LEN {
+            return Err(BackupError::TooLarge);
+        }
         let name = manifest.id.to_string();
         self.blocking(move |path, files| {
             let folder = path.join(MANIFESTS);
@@ -207,68 +267,62 @@ impl BackupFolder {
         .await
     }
 
-    /// Writes a sealed chunk under a new name. The name is durable once a manifest is.
-    pub(crate) async fn put_chunk(&self, sealed: Vec<u8>) -> Result<[u8; 16], BackupError> {
-        let file: [u8; 16] = random_array();
+    /// Seals what becomes a file and writes it under a new name. The name is durable once a manifest is.
+    pub(crate) async fn put_file(&self, text: Zeroizing<Vec<u8>>) -> Result<Stored, BackupError> {
+        let stored = Stored { file: random_array(), key: Key32::generate(), plain_len: text.len() as u64 };
+        let (file, keys) = (stored.file, stored.part_keys());
         self.blocking(move |path, files| {
             let path = path.join(CHUNKS).join(hex::encode(file));
-            files.write_new(&path, &sealed).map_err(BackupError::io(&path))
+            files.write_new(&path, &seal_stream(&keys, &text)).map_err(BackupError::io(&path))
         })
         .await?;
-        Ok(file)
+        Ok(stored)
     }
 
-    /// Whether the file of a chunk is there and has the right length.
+    /// Whether the files of a chunk are there and have the right lengths.
     pub(crate) fn has_chunk(&self, chunk: &ChunkEntry) -> bool {
-        fs::metadata(self.chunk_path(chunk)).is_ok_and(|file| file.len() == chunk.stored_len())
+        chunk.files().all(|stored| has_file(&self.file_path(stored.file), stored.len()))
     }
 
-    /// Reads and opens a chunk; the error says what is wrong with it.
-    pub(crate) async fn read_chunk(
-        &self,
-        chunk: &ChunkEntry,
-    ) -> Result<Result<Zeroizing<Vec<u8>>, String>, BackupError> {
-        let (path, keys, plain_len, stored_len) =
-            (self.chunk_path(chunk), chunk.part_keys(), chunk.plain_len, chunk.stored_len());
-        let name = hex::encode(chunk.file);
+    /// Reads and opens a file; the error says what is wrong with it.
+    pub(crate) async fn open_file(&self, stored: &Stored) -> Result<Result<Zeroizing<Vec<u8>>, String>, BackupError> {
+        let (path, keys, plain_len, len) =
+            (self.file_path(stored.file), stored.part_keys(), stored.plain_len, stored.len());
+        let name = hex::encode(stored.file);
         self.blocking(move |_, _| {
-            match fs::metadata(&path) {
-                Ok(file) if file.len() == stored_len => {}
-                Ok(_) => return Ok(Err(format!("chunk {name} has another length"))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Ok(Err(format!("chunk {name} is missing")));
+            Ok(match read_file(&path, len, len).map_err(BackupError::io(&path))? {
+                Found::File(sealed) => {
+                    open_stream(keys, plain_len, sealed).map_err(|_| format!("chunk {name} was changed"))
                 }
-                Err(error) => return Err(BackupError::io(&path)(error)),
-            }
-            let sealed = fs::read(&path).map_err(BackupError::io(&path))?;
-            Ok(open_stream(keys, plain_len, sealed).map_err(|_| format!("chunk {name} was changed")))
+                Found::OtherLength => Err(format!("chunk {name} has another length")),
+                Found::NoFile => Err(format!("chunk {name} is no file")),
+                Found::Nothing => Err(format!("chunk {name} is missing")),
+            })
         })
         .await
     }
 
-    fn chunk_path(&self, chunk: &ChunkEntry) -> PathBuf {
-        self.path.join(CHUNKS).join(hex::encode(chunk.file))
+    fn file_path(&self, file: [u8; 16]) -> PathBuf {
+        self.path.join(CHUNKS).join(hex::encode(file))
     }
 
-    /// Removes what interrupted backups and prunes have left: chunks that none of `manifests` names, which are all that
-    /// there are, and manifests that were not finished. Returns how many chunks those were, and their bytes.
-    pub(crate) async fn clean<'a>(
-        &self,
-        manifests: impl Iterator<Item = &'a Manifest>,
-    ) -> Result<(u64, u64), BackupError> {
-        let named: BTreeSet<_> =
-            manifests.flat_map(|manifest| manifest.chunks.iter().map(|chunk| hex::encode(chunk.file))).collect();
+    /// Removes what interrupted backups and prunes have left: files of chunks that are not among `named`, by which every
+    /// backup of the folder is whole, and manifests that were not finished. Returns how many files of chunks those were,
+    /// and their bytes. Files whose names no backup draws are left alone.
+    pub(crate) async fn clean(&self, named: HashSet<[u8; 16]>) -> Result<(u64, u64), BackupError> {
         self.blocking(move |path, files| {
             let (mut removed, mut bytes) = (0, 0);
             let folder = path.join(CHUNKS);
-            for name in names(&folder)?.into_iter().filter(|name| !named.contains(name)) {
+            let is_left_over = |name: &String| BackupId::parse(name).is_some_and(|file| !named.contains(&file.0));
+            for name in names(&folder)?.into_iter().filter(is_left_over) {
                 let file = folder.join(name);
-                bytes += fs::metadata(&file).map_or(0, |file| file.len());
+                bytes += fs::symlink_metadata(&file).map_or(0, |file| file.len());
                 files.remove(&file).map_err(BackupError::io(&file))?;
                 removed += 1;
             }
             let folder = path.join(MANIFESTS);
-            for name in names(&folder)?.into_iter().filter(|name| name.starts_with('.')) {
+            let is_unfinished = |name: &String| name.strip_prefix('.').and_then(BackupId::parse).is_some();
+            for name in names(&folder)?.into_iter().filter(is_unfinished) {
                 let file = folder.join(name);
                 files.remove(&file).map_err(BackupError::io(&file))?;
             }
@@ -300,15 +354,22 @@ impl BackupFolder {
     }
 }
 
-/// The chunks of manifests, by the keyed hash of their content.
-pub(crate) fn chunks_by_mac(manifests: &[OpenedManifest]) -> HashMap<[u8; 32], ChunkEntry> {
-    let chunks = manifests.iter().flat_map(|opened| &opened.manifest.chunks);
-    chunks.map(|chunk| (chunk.mac, chunk.copy())).collect()
-}
-
 /// Whether there are backups in the folder, or were about to be.
+///
+/// # Errors
+/// When a link is there in place of a folder: what it leads to would be taken for chunks that nobody names, and removed.
 fn is_ours(path: &Path) -> Result<bool, BackupError> {
-    path.join(MANIFESTS).try_exists().map_err(BackupError::io(path))
+    let mut is_ours = false;
+    for name in [CHUNKS, MANIFESTS] {
+        let path = path.join(name);
+        is_ours = match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => true,
+            Ok(_) => return Err(BackupError::NoFolder(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(BackupError::io(&path)(error)),
+        };
+    }
+    Ok(is_ours)
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, BackupError> {

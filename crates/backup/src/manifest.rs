@@ -1,5 +1,6 @@
 //! The manifest of a backup: which chunks it has, and their keys.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use coffer_crypto::Key32;
@@ -46,8 +47,17 @@ pub struct BackupInfo {
     pub rows: u64,
     /// Chunks.
     pub chunks: u64,
-    /// Bytes of its chunks, as they are stored; other backups may have them, too.
+    /// Files that it needs beside its manifest; other backups may need them, too.
+    pub files: u64,
+    /// Their bytes.
     pub stored_bytes: u64,
+}
+
+impl BackupInfo {
+    /// The order in which backups were taken.
+    pub(crate) fn order(&self) -> (u64, u64, BackupId) {
+        (self.sequence, self.taken_ms, self.id)
+    }
 }
 
 /// A manifest, opened.
@@ -60,30 +70,58 @@ pub(crate) struct Manifest {
     pub(crate) chunks: Vec<ChunkEntry>,
 }
 
-/// A chunk of a backup.
-pub(crate) struct ChunkEntry {
-    /// The name of its file.
+/// A sealed file.
+pub(crate) struct Stored {
+    /// Its name.
     pub(crate) file: [u8; 16],
     /// The key of its part stream, drawn for this file.
     pub(crate) key: Key32,
     /// Bytes of plaintext.
     pub(crate) plain_len: u64,
-    pub(crate) rows: u64,
-    /// The keyed hash of its plaintext.
-    pub(crate) mac: [u8; 32],
 }
 
-impl ChunkEntry {
+/// A chunk of a backup.
+pub(crate) struct ChunkEntry {
+    /// Where its rows are, or what the patch makes them of.
+    pub(crate) stored: Stored,
+    pub(crate) rows: u64,
+    /// The keyed hash of its rows.
+    pub(crate) mac: [u8; 32],
+    /// The keyed hash of the key of its last row.
+    pub(crate) end: u64,
+    pub(crate) patch: Option<Patch>,
+}
+
+/// What changed in a chunk since it was written: a part of the plaintext of a file.
+pub(crate) struct Patch {
+    pub(crate) stored: Stored,
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+}
+
+impl Stored {
     pub(crate) fn part_keys(&self) -> PartKeys {
         PartKeys::new(copy_of(&self.key), None)
     }
 
-    pub(crate) fn stored_len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         sealed_len(self.plain_len, 1)
     }
 
     pub(crate) fn copy(&self) -> Self {
         Self { key: copy_of(&self.key), ..*self }
+    }
+}
+
+impl ChunkEntry {
+    /// The files that the chunk needs.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Stored> {
+        std::iter::once(&self.stored).chain(self.patch.as_ref().map(|patch| &patch.stored))
+    }
+
+    pub(crate) fn copy(&self) -> Self {
+        let patch = self.patch.as_ref().map(|patch| Patch { stored: patch.stored.copy(), ..*patch });
+        Self { stored: self.stored.copy(), patch, ..*self }
     }
 }
 
@@ -121,6 +159,25 @@ struct ChunkRecord {
     rows: u64,
     #[cbor(n(4), with = "minicbor::bytes")]
     mac: [u8; 32],
+    #[n(5)]
+    end: u64,
+    #[n(6)]
+    patch: Option<PatchRecord>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct PatchRecord {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    file: [u8; 16],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    key: [u8; 32],
+    #[n(2)]
+    plain_len: u64,
+    #[n(3)]
+    start: u64,
+    #[n(4)]
+    len: u64,
 }
 
 impl Drop for ManifestRecord {
@@ -135,23 +192,58 @@ impl Drop for ChunkRecord {
     }
 }
 
+impl Drop for PatchRecord {
+    fn drop(&mut self) {
+        self.key.zeroize();
+    }
+}
+
+impl Stored {
+    /// `None` for a length that no file has.
+    fn take(file: [u8; 16], key: &mut [u8; 32], plain_len: u64) -> Option<Self> {
+        let key = Key32::take(key);
+        (1..=MAX_PLAIN_LEN).contains(&plain_len).then_some(Self { file, key, plain_len })
+    }
+}
+
+impl ChunkRecord {
+    fn new(chunk: &ChunkEntry) -> Self {
+        let ChunkEntry { stored: Stored { file, key, plain_len }, rows, mac, end, patch } = chunk;
+        let patch = patch.as_ref().map(|Patch { stored: Stored { file, key, plain_len }, start, len }| PatchRecord {
+            file: *file,
+            key: *key.expose(),
+            plain_len: *plain_len,
+            start: *start,
+            len: *len,
+        });
+        Self { file: *file, key: *key.expose(), plain_len: *plain_len, rows: *rows, mac: *mac, end: *end, patch }
+    }
+
+    /// `None` when it says what no chunk can be.
+    fn entry(&mut self) -> Option<ChunkEntry> {
+        let stored = Stored::take(self.file, &mut self.key, self.plain_len)?;
+        let patch = match &mut self.patch {
+            Some(PatchRecord { file, key, plain_len, start, len }) => {
+                let stored = Stored::take(*file, key, *plain_len)?;
+                let is_inside = *len > 0 && start.checked_add(*len).is_some_and(|end| end <= *plain_len);
+                Some(is_inside.then_some(Patch { stored, start: *start, len: *len })?)
+            }
+            None => None,
+        };
+        Some(ChunkEntry { stored, rows: self.rows, mac: self.mac, end: self.end, patch })
+    }
+}
+
 impl Manifest {
     /// The body, to be sealed.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let chunk = |chunk: &ChunkEntry| ChunkRecord {
-            file: chunk.file,
-            key: *chunk.key.expose(),
-            plain_len: chunk.plain_len,
-            rows: chunk.rows,
-            mac: chunk.mac,
-        };
         let record = ManifestRecord {
             id: self.id.0,
             sequence: self.sequence,
             taken_ms: self.taken_ms,
             series_key: *self.series_key.expose(),
             rows: self.rows,
-            chunks: self.chunks.iter().map(chunk).collect(),
+            chunks: self.chunks.iter().map(ChunkRecord::new).collect(),
         };
         Zeroizing::new(minicbor::to_vec(&record).unwrap_or_else(|_| unreachable!("a Vec takes any bytes")))
     }
@@ -167,12 +259,7 @@ impl Manifest {
         let mut rows = 0_u64;
         for chunk in &mut record.chunks {
             rows = rows.checked_add(chunk.rows)?;
-            let key = Key32::take(&mut chunk.key);
-            let ChunkRecord { file, plain_len, rows, mac, .. } = *chunk;
-            if plain_len == 0 || plain_len > MAX_CHUNK_LEN {
-                return None;
-            }
-            chunks.push(ChunkEntry { file, key, plain_len, rows, mac });
+            chunks.push(chunk.entry()?);
         }
         (rows == record.rows).then(|| Self {
             id: BackupId(record.id),
@@ -185,19 +272,26 @@ impl Manifest {
     }
 
     pub(crate) fn info(&self) -> BackupInfo {
+        let files = self.files();
         BackupInfo {
             id: self.id,
             sequence: self.sequence,
             taken_ms: self.taken_ms,
             rows: self.rows,
             chunks: self.chunks.len() as u64,
-            stored_bytes: self.chunks.iter().map(ChunkEntry::stored_len).sum(),
+            files: files.len() as u64,
+            stored_bytes: files.values().sum(),
         }
+    }
+
+    /// The names of the files that the backup needs, and their lengths.
+    pub(crate) fn files(&self) -> BTreeMap<[u8; 16], u64> {
+        self.chunks.iter().flat_map(ChunkEntry::files).map(|stored| (stored.file, stored.len())).collect()
     }
 }
 
-/// No chunk is longer: a reader keeps one in memory.
-const MAX_CHUNK_LEN: u64 = 1 << 30;
+/// No file has more plaintext: a reader keeps it in memory.
+const MAX_PLAIN_LEN: u64 = 1 << 30;
 
 /// Reads what the body of a manifest says; `None` unless it is one.
 #[must_use]
@@ -210,12 +304,14 @@ mod tests {
     use super::*;
 
     fn manifest() -> Manifest {
+        let stored =
+            |byte: u8| Stored { file: [byte; 16], key: Key32::from_slice(&[byte; 32]).unwrap(), plain_len: 1000 };
         let chunk = |byte: u8| ChunkEntry {
-            file: [byte; 16],
-            key: Key32::from_slice(&[byte; 32]).unwrap(),
-            plain_len: 1000,
+            stored: stored(byte),
             rows: u64::from(byte),
             mac: [byte; 32],
+            end: u64::from(byte),
+            patch: (byte == 2).then(|| Patch { stored: stored(7), start: 900, len: 100 }),
         };
         Manifest {
             id: BackupId([9; 16]),
@@ -231,8 +327,10 @@ mod tests {
     fn a_body_reads_back() {
         let read = Manifest::decode(&manifest().encode()).unwrap();
         assert_eq!(read.info(), manifest().info());
-        assert!(read.chunks.iter().zip(&manifest().chunks).all(|(a, b)| a.mac == b.mac && a.file == b.file));
-        assert_eq!(read.chunks[1].key.expose(), &[2; 32]);
+        assert!(read.chunks.iter().zip(&manifest().chunks).all(|(a, b)| a.mac == b.mac && a.end == b.end));
+        assert_eq!(read.files(), manifest().files());
+        assert_eq!(read.files().len(), 3, "a patch is in a file, too");
+        assert_eq!(read.chunks[1].stored.key.expose(), &[2; 32]);
         assert_eq!(read.series_key.expose(), &[8; 32]);
     }
 
@@ -241,10 +339,16 @@ mod tests {
         let mut other = manifest();
         other.rows = 4;
         assert!(Manifest::decode(&other.encode()).is_none(), "rows");
-        for plain_len in [0, MAX_CHUNK_LEN + 1, u64::MAX] {
+        for plain_len in [0, MAX_PLAIN_LEN + 1, u64::MAX] {
             let mut other = manifest();
-            other.chunks[0].plain_len = plain_len;
+            other.chunks[0].stored.plain_len = plain_len;
             assert!(Manifest::decode(&other.encode()).is_none(), "{plain_len}");
+        }
+        for (start, len) in [(901, 100), (0, 0), (0, 1001), (u64::MAX, 2), (2, u64::MAX)] {
+            let mut other = manifest();
+            let Some(patch) = &mut other.chunks[1].patch else { panic!("the second has a patch") };
+            (patch.start, patch.len) = (start, len);
+            assert!(Manifest::decode(&other.encode()).is_none(), "{start} {len}");
         }
         let body = manifest().encode();
         assert!(Manifest::decode(&[&body[..], &[0]].concat()).is_none(), "more bytes");

@@ -3,7 +3,7 @@
 use coffer_keyring::RootKeys;
 
 use crate::error::BackupError;
-use crate::folder::{BackupFolder, OpenedManifest};
+use crate::folder::{BackupFolder, Survey};
 
 /// What a prune removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,15 +37,15 @@ pub async fn prune(
     if keep == 0 {
         return Err(BackupError::KeepsNothing);
     }
-    let (mut opened, unreadable) = folder.open_all(root).await?;
+    let Survey { mut backups, unreadable, .. } = folder.survey(root).await?;
     // With another root key none opens: that is no reason to remove them all.
-    if !unreadable.is_empty() && (!drop_unreadable || opened.is_empty()) {
+    if !unreadable.is_empty() && (!drop_unreadable || backups.is_empty()) {
         return Err(BackupError::Unreadable(unreadable.len()));
     }
-    let kept = opened.split_off(opened.len().saturating_sub(keep));
-    let ids = |old: &[OpenedManifest]| old.iter().map(|opened| opened.manifest.id).collect::<Vec<_>>();
+    let kept = backups.split_off(backups.len().saturating_sub(keep));
+    let named = folder.files_of(root, kept.iter().map(|backup| backup.id)).await?;
     let mut removed: Vec<_> = unreadable.iter().map(|(id, _)| *id).collect();
-    removed.extend(ids(&opened));
+    removed.extend(backups.iter().map(|backup| backup.id));
     let pruned = Pruned {
         kept: kept.len() as u64,
         removed: removed.len() as u64,
@@ -53,6 +53,6 @@ pub async fn prune(
         ..Pruned::default()
     };
     folder.remove_manifests(removed).await?;
-    let (chunks, bytes) = folder.clean(kept.iter().map(|opened| &opened.manifest)).await?;
+    let (chunks, bytes) = folder.clean(named).await?;
     Ok(Pruned { chunks, bytes, ..pruned })
 }

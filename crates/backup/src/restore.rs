@@ -8,11 +8,12 @@ use coffer_keyring::RootKeys;
 use coffer_meta::{Commit, Engine as _, Entry, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{ColdRows, Restored, bootstrap};
 
+use crate::contents::Contents;
 use crate::error::BackupError;
 use crate::files::Files;
 use crate::folder::{BackupFolder, OpenedManifest};
 use crate::manifest::{BackupInfo, copy_of};
-use crate::verify::{Checked, ChunkReader, check_bucket};
+use crate::verify::{Checked, check_bucket};
 
 /// Where a backup is restored to.
 #[derive(Clone)]
@@ -79,7 +80,7 @@ pub async fn restore(
     let mut restored =
         RestoredMetadata { backup: manifest.info(), rows: 0, closed_buckets: Vec::new(), audit_starts_anew };
     let mut batch = Batch { engine: &engine, commit: Commit::new(), bytes: 0 };
-    let mut reader = ChunkReader::new(folder, &manifest);
+    let mut reader = Contents::new(folder, &manifest);
     while let Some(chunk) = reader.next().await? {
         let rows = chunk.map_err(|what| BackupError::Damaged { id: manifest.id, what })?;
         for row in rows {

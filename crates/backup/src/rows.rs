@@ -20,33 +20,47 @@ pub(crate) fn row_len(row: &Entry) -> usize {
 /// # Panics
 /// When its key or value has 4 GiB or more, which no engine takes.
 pub(crate) fn put_row(out: &mut Vec<u8>, row: &Entry) {
-    for field in [&row.key, &row.value] {
-        let len = u32::try_from(field.len()).expect("keys and values are shorter than 4 GiB");
-        out.extend_from_slice(&len.to_be_bytes());
-        out.extend_from_slice(field);
-    }
+    put_field(out, &row.key);
+    put_field(out, &row.value);
+}
+
+/// Appends a field, with its length in front of it.
+///
+/// # Panics
+/// When it has 4 GiB or more.
+pub(crate) fn put_field(out: &mut Vec<u8>, field: &[u8]) {
+    let len = u32::try_from(field.len()).expect("keys and values are shorter than 4 GiB");
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(field);
 }
 
 /// Reads the rows of a chunk; `None` unless it is whole rows, at least one, with ascending keys.
 #[must_use]
-pub fn read_rows(mut text: &[u8]) -> Option<Vec<Entry>> {
-    let mut rows: Vec<Entry> = Vec::new();
+pub fn read_rows(text: &[u8]) -> Option<Vec<Entry>> {
+    let copy = |(key, value)| Entry { key: Bytes::copy_from_slice(key), value: Bytes::copy_from_slice(value) };
+    Some(borrow_rows(text)?.into_iter().map(copy).collect())
+}
+
+/// Reads the rows of a chunk without copying them: key and value of each.
+pub(crate) fn borrow_rows(mut text: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let mut rows: Vec<(&[u8], &[u8])> = Vec::new();
     while !text.is_empty() {
-        let key = field(&mut text)?;
-        let value = field(&mut text)?;
-        if rows.last().is_some_and(|last| last.key >= key) {
+        let key = take_field(&mut text)?;
+        let value = take_field(&mut text)?;
+        if rows.last().is_some_and(|(last, _)| *last >= key) {
             return None;
         }
-        rows.push(Entry { key, value });
+        rows.push((key, value));
     }
     (!rows.is_empty()).then_some(rows)
 }
 
-fn field(text: &mut &[u8]) -> Option<Bytes> {
+/// Takes a field with its length from the front of a text.
+pub(crate) fn take_field<'a>(text: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (len, rest) = text.split_first_chunk::<4>()?;
     let (field, rest) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)?;
     *text = rest;
-    Some(Bytes::copy_from_slice(field))
+    Some(field)
 }
 
 #[cfg(test)]

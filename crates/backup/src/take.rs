@@ -1,5 +1,6 @@
 //! Taking a backup.
 
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,13 +8,15 @@ use std::sync::Arc;
 use coffer_crypto::{Key32, random_array};
 use coffer_keyring::RootKeys;
 use coffer_meta::{Direction, Engine, KeyRange, Snapshot};
-use coffer_seal::{BackupSeries, PartKeys, seal_stream};
+use coffer_seal::BackupSeries;
 use coffer_store::{Bootstrap, bootstrap};
+use zeroize::Zeroizing;
 
 use crate::chunk::{Chunk, ChunkSizes, Chunker};
 use crate::error::BackupError;
-use crate::folder::{BackupFolder, chunks_by_mac};
-use crate::manifest::{BackupId, BackupInfo, ChunkEntry, Manifest, copy_of};
+use crate::folder::{BackupFolder, Survey};
+use crate::manifest::{BackupId, BackupInfo, ChunkEntry, Manifest, Patch, copy_of};
+use crate::patch;
 use crate::rows::row_len;
 
 /// What is backed up.
@@ -47,6 +50,8 @@ pub struct Progress {
     pub chunks: u64,
     /// Chunks that were written.
     pub chunks_written: u64,
+    /// Chunks of which only what changed was written.
+    pub chunks_patched: u64,
     /// Bytes that were written.
     pub bytes_written: u64,
 }
@@ -76,30 +81,30 @@ pub async fn take(
     now_ms: u64,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Taken, BackupError> {
-    let (earlier, unreadable) = folder.open_all(source.root).await?;
+    if let Some(store_id) = Bootstrap::store_id_in(&Bootstrap::read(source.data)?) {
+        folder.check_store(store_id).await?;
+    }
+    let Survey { latest, files, unreadable, .. } = folder.survey(source.root).await?;
     if unreadable.is_empty() {
-        folder.clean(earlier.iter().map(|opened| &opened.manifest)).await?;
+        folder.clean(files).await?;
     }
     let snapshot = source.engine.snapshot().await?;
     // Read after the snapshot, so that it is not older: how the key is wrapped may change at any time, the key may not.
     let head = Bootstrap::read(source.data)?;
     let bootstrap = Bootstrap::from_bytes(&head, &source.data.join(bootstrap::FILE_NAME), source.root).await?;
-    if earlier.iter().any(|opened| opened.bootstrap.store_id != bootstrap.store_id) {
-        return Err(BackupError::OtherStore(folder.path().to_owned()));
-    }
-    let latest = earlier.last().map(|opened| &opened.manifest);
+    let latest = latest.map(|opened| opened.manifest);
     let mut manifest = Manifest {
         id: BackupId(random_array()),
-        sequence: latest.map_or(1, |latest| latest.sequence + 1),
+        sequence: latest.as_ref().map_or(1, |latest| latest.sequence.saturating_add(1)),
         taken_ms: now_ms,
-        series_key: latest.map_or_else(Key32::generate, |latest| copy_of(&latest.series_key)),
+        series_key: latest.as_ref().map_or_else(Key32::generate, |latest| copy_of(&latest.series_key)),
         rows: 0,
         chunks: Vec::new(),
     };
     let series = Arc::new(BackupSeries::new(&manifest.series_key));
-    let known = if options.full { Default::default() } else { chunks_by_mac(&earlier) };
-    let mut writing = Writing { folder, series: &series, known, chunks: Vec::new(), progress: Progress::default() };
-    writing.write_all(&*snapshot, options, progress).await?;
+    let earlier = if options.full { Earlier::default() } else { Earlier::new(latest.as_ref()) };
+    let mut writing = Writing::new(folder, &series, earlier, options.chunks);
+    writing.write_all(&*snapshot, progress).await?;
     drop(snapshot);
     manifest.rows = writing.progress.rows;
     manifest.chunks = writing.chunks;
@@ -107,25 +112,55 @@ pub async fn take(
     Ok(Taken { backup: manifest.info(), progress: writing.progress, unreadable: unreadable.len() })
 }
 
+/// The chunks of the backup before.
+#[derive(Default)]
+struct Earlier<'a> {
+    by_mac: HashMap<[u8; 32], &'a ChunkEntry>,
+    by_end: HashMap<u64, &'a ChunkEntry>,
+}
+
+impl<'a> Earlier<'a> {
+    fn new(latest: Option<&'a Manifest>) -> Self {
+        let chunks = || latest.into_iter().flat_map(|latest| &latest.chunks);
+        Self {
+            by_mac: chunks().map(|chunk| (chunk.mac, chunk)).collect(),
+            by_end: chunks().map(|chunk| (chunk.end, chunk)).collect(),
+        }
+    }
+}
+
 /// A backup under way.
 struct Writing<'a> {
     folder: &'a BackupFolder,
     series: &'a Arc<BackupSeries>,
-    /// The chunks of earlier backups.
-    known: std::collections::HashMap<[u8; 32], ChunkEntry>,
+    earlier: Earlier<'a>,
+    sizes: ChunkSizes,
     chunks: Vec<ChunkEntry>,
+    patches: Patches,
     progress: Progress,
 }
 
-impl Writing<'_> {
+/// Patches that become a file together.
+#[derive(Default)]
+struct Patches {
+    text: Zeroizing<Vec<u8>>,
+    /// The chunks that they are of, where they begin, and how long they are.
+    of: Vec<(usize, u64, u64)>,
+}
+
+impl<'a> Writing<'a> {
+    fn new(folder: &'a BackupFolder, series: &'a Arc<BackupSeries>, earlier: Earlier<'a>, sizes: ChunkSizes) -> Self {
+        let (chunks, patches, progress) = (Vec::new(), Patches::default(), Progress::default());
+        Self { folder, series, earlier, sizes, chunks, patches, progress }
+    }
+
     async fn write_all(
         &mut self,
         snapshot: &dyn Snapshot,
-        options: &TakeOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<(), BackupError> {
         let series = Arc::clone(self.series);
-        let mut chunker = Chunker::new(&series, options.chunks);
+        let mut chunker = Chunker::new(&series, self.sizes);
         let mut start = Bound::Unbounded;
         let mut limit = FIRST_PAGE;
         loop {
@@ -148,30 +183,79 @@ impl Writing<'_> {
         if let Some(chunk) = chunker.finish() {
             self.put(chunk).await?;
         }
+        self.put_patches().await?;
         progress(self.progress);
         Ok(())
     }
 
-    /// Writes a chunk, unless an earlier backup has it.
+    /// Adds a chunk. Nothing of it is written if the backup before has it, and only what changed if that is little.
     async fn put(&mut self, chunk: Chunk) -> Result<(), BackupError> {
-        let (plain_len, rows) = (chunk.text.len() as u64, chunk.rows);
+        let Chunk { text, rows, end } = chunk;
         let series = Arc::clone(self.series);
-        let hashed = self.folder.blocking(move |_, _| Ok((series.chunk_mac(&chunk.text), chunk.text)));
-        let (mac, text) = hashed.await?;
+        let (mac, text) = self.folder.blocking(move |_, _| Ok((series.chunk_mac(&text), text))).await?;
         self.progress.chunks += 1;
-        if let Some(known) = self.known.get(&mac).filter(|known| known.plain_len == plain_len && known.rows == rows)
+        if let Some(known) = self.earlier.by_mac.get(&mac).filter(|known| known.rows == rows)
             && self.folder.has_chunk(known)
         {
             self.chunks.push(known.copy());
             return Ok(());
         }
-        let key = Key32::generate();
-        let keys = PartKeys::new(copy_of(&key), None);
-        let sealed = self.folder.blocking(move |_, _| Ok(seal_stream(&keys, &text))).await?;
+        let text = match self.earlier.by_end.get(&end).copied() {
+            Some(before) => {
+                let base = self.folder.open_file(&before.stored).await?;
+                let (text, patch) = self.difference(base.ok(), text).await?;
+                if let Some(patch) = patch {
+                    let stored = before.stored.copy();
+                    self.chunks.push(ChunkEntry { stored, rows, mac, end, patch: None });
+                    return self.put_patch(&patch).await;
+                }
+                text
+            }
+            None => text,
+        };
+        let stored = self.folder.put_file(text).await?;
         self.progress.chunks_written += 1;
-        self.progress.bytes_written += sealed.len() as u64;
-        let file = self.folder.put_chunk(sealed).await?;
-        self.chunks.push(ChunkEntry { file, key, plain_len, rows, mac });
+        self.progress.bytes_written += stored.len();
+        self.chunks.push(ChunkEntry { stored, rows, mac, end, patch: None });
+        Ok(())
+    }
+
+    /// What changed in a chunk since it was written as `base`; returns its plaintext again.
+    async fn difference(
+        &self,
+        base: Option<Zeroizing<Vec<u8>>>,
+        text: Zeroizing<Vec<u8>>,
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<Zeroizing<Vec<u8>>>), BackupError> {
+        let compare = move || {
+            let patch = base.and_then(|base| patch::difference(&base, &text));
+            (text, patch)
+        };
+        self.folder.blocking(move |_, _| Ok(compare())).await
+    }
+
+    /// Adds what changed in the last chunk.
+    async fn put_patch(&mut self, patch: &[u8]) -> Result<(), BackupError> {
+        // Without changes it is as it was written, before an earlier patch of it.
+        if patch.is_empty() {
+            return Ok(());
+        }
+        self.progress.chunks_patched += 1;
+        self.patches.of.push((self.chunks.len() - 1, self.patches.text.len() as u64, patch.len() as u64));
+        self.patches.text.extend_from_slice(patch);
+        if self.patches.text.len() >= self.sizes.min { self.put_patches().await } else { Ok(()) }
+    }
+
+    /// Writes the patches that there are.
+    async fn put_patches(&mut self) -> Result<(), BackupError> {
+        let Patches { text, of } = std::mem::take(&mut self.patches);
+        if of.is_empty() {
+            return Ok(());
+        }
+        let stored = self.folder.put_file(text).await?;
+        self.progress.bytes_written += stored.len();
+        for (chunk, start, len) in of {
+            self.chunks[chunk].patch = Some(Patch { stored: stored.copy(), start, len });
+        }
         Ok(())
     }
 }

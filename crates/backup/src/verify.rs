@@ -1,15 +1,13 @@
 //! Opening all of a backup.
 
-use bytes::Bytes;
 use coffer_keyring::RootKeys;
 use coffer_meta::Entry;
-use coffer_seal::BackupSeries;
 use coffer_store::{ColdRows, StoreError};
 
+use crate::contents::Contents;
 use crate::error::BackupError;
 use crate::folder::{BackupFolder, OpenedManifest};
 use crate::manifest::BackupInfo;
-use crate::rows::read_rows;
 
 /// What was found in a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +36,7 @@ pub async fn verify(
     let OpenedManifest { manifest, bootstrap, .. } = folder.find(root, id).await?;
     let mut verified = Verified { backup: manifest.info(), rows: 0, buckets: 0, problems: Vec::new() };
     let cold = ColdRows::new(bootstrap);
-    let mut reader = ChunkReader::new(folder, &manifest);
+    let mut reader = Contents::new(folder, &manifest);
     while let Some(chunk) = reader.next().await? {
         match chunk {
             Ok(rows) => {
@@ -76,41 +74,5 @@ pub(crate) async fn check_bucket(cold: &ColdRows, root: &dyn RootKeys, row: &Ent
         // The name of the bucket is nobody's business here.
         Err(StoreError::Damaged(why)) => Ok(Checked::Closed(format!("the keys of a bucket cannot be opened: {why}"))),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Reads the chunks of a backup in order. A chunk comes as its rows, or with what is wrong with it.
-pub(crate) struct ChunkReader<'a> {
-    folder: &'a BackupFolder,
-    manifest: &'a crate::manifest::Manifest,
-    series: BackupSeries,
-    next: usize,
-    last_key: Option<Bytes>,
-}
-
-impl<'a> ChunkReader<'a> {
-    pub(crate) fn new(folder: &'a BackupFolder, manifest: &'a crate::manifest::Manifest) -> Self {
-        let series = BackupSeries::new(&manifest.series_key);
-        Self { folder, manifest, series, next: 0, last_key: None }
-    }
-
-    pub(crate) async fn next(&mut self) -> Result<Option<Result<Vec<Entry>, String>>, BackupError> {
-        let Some(chunk) = self.manifest.chunks.get(self.next) else { return Ok(None) };
-        self.next += 1;
-        let name = hex::encode(chunk.file);
-        let text = match self.folder.read_chunk(chunk).await? {
-            Ok(text) => text,
-            Err(problem) => return Ok(Some(Err(problem))),
-        };
-        if !coffer_crypto::ct_eq(&self.series.chunk_mac(&text), &chunk.mac) {
-            return Ok(Some(Err(format!("chunk {name} holds other rows than the manifest says"))));
-        }
-        let rows = read_rows(&text).filter(|rows| {
-            let follows = |first: &Entry| self.last_key.as_ref().is_none_or(|last| *last < first.key);
-            rows.len() as u64 == chunk.rows && rows.first().is_some_and(follows)
-        });
-        let Some(rows) = rows else { return Ok(Some(Err(format!("chunk {name} holds no rows in order")))) };
-        self.last_key = rows.last().map(|row| row.key.clone());
-        Ok(Some(Ok(rows)))
     }
 }

@@ -78,7 +78,7 @@ async fn an_interrupted_backup_harms_no_other_and_the_next_one_clears_it_away() 
     .await;
     let folder = BackupFolder::open(&world.backups(), Access::Exclusive).unwrap();
     prune(&folder, &*world.root, 1, false).await.unwrap();
-    let named = folder.list(&*world.root).await.unwrap().remove(0).info.unwrap().chunks;
+    let named = folder.list(&*world.root).await.unwrap().remove(0).info.unwrap().files;
     assert_eq!(chunk_files(&world.backups()).len() as u64, named, "nothing is left over");
 }
 
@@ -98,7 +98,7 @@ async fn an_interrupted_prune_leaves_no_backup_without_a_chunk() {
         assert_eq!(whole.last(), Some(&latest), "{context}");
         let folder = BackupFolder::open(&world.backups(), Access::Exclusive).unwrap();
         prune(&folder, &*world.root, 1, false).await.unwrap();
-        let chunks = folder.list(&*world.root).await.unwrap().remove(0).info.unwrap().chunks;
+        let chunks = folder.list(&*world.root).await.unwrap().remove(0).info.unwrap().files;
         assert_eq!(chunk_files(&world.backups()).len() as u64, chunks, "{context}: the next one finishes it");
         done
     })

@@ -5,9 +5,10 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
-use coffer_backup::{BackupError, ChunkSizes, TakeOptions};
+use coffer_backup::{Access, BackupError, BackupFolder, ChunkSizes, TakeOptions, prune};
 use common::*;
 
 /// Whether the latest backup verifies, and restores, without complaint. Both must say the same.
@@ -134,7 +135,93 @@ async fn a_manifest_of_another_store_is_refused() {
     fs::copy(place(&other), place(&world)).unwrap();
     assert!(matches!(world.verify(Some(&id)).await, Err(BackupError::WrongKey(_))));
     assert!(!is_accepted(&world).await, "without an id it is not clear which one is meant");
-    assert_eq!(world.take().await.unreadable, 1);
+    assert!(matches!(world.take_with(&options()).await, Err(BackupError::OtherStore(_))), "whose folder is it?");
+}
+
+#[tokio::test]
+async fn what_stands_in_place_of_a_file_is_not_opened() {
+    let world = small_world().await;
+    let id = world.whole_backups().await.remove(0);
+    let elsewhere = world.fresh("elsewhere");
+    for path in files_in(&world.backups()) {
+        fs::rename(&path, &elsewhere).unwrap();
+        // It would open to what was written.
+        symlink(&elsewhere, &path).unwrap();
+        assert!(!is_verified(&world).await, "a link in place of {}", path.display());
+        fs::remove_file(&path).unwrap();
+        make_pipe(&path);
+        assert!(!is_verified(&world).await, "a pipe in place of {}", path.display());
+        assert!(world.take().await.unreadable <= 1, "nobody waits for the other end");
+        fs::remove_file(world.backups().join("manifests").join(latest_but(&world, &id).await)).unwrap();
+        if path.exists() {
+            fs::remove_file(&path).unwrap();
+        }
+        fs::rename(&elsewhere, &path).unwrap();
+    }
+    assert!(is_accepted(&world).await);
+}
+
+/// The one other backup.
+async fn latest_but(world: &World, id: &str) -> String {
+    let folder = BackupFolder::open(&world.backups(), Access::Shared).unwrap();
+    let listed = folder.list(&*world.root).await.unwrap();
+    listed.iter().map(|backup| backup.id.to_string()).find(|other| other != id).unwrap()
+}
+
+fn make_pipe(path: &Path) {
+    let made = rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, 0o600.into(), 0);
+    made.unwrap();
+}
+
+/// Names of chunks look like names of blobs: a backup that cleared up behind a link would remove those.
+#[tokio::test]
+async fn a_link_in_place_of_a_folder_is_not_followed() {
+    let world = small_world().await;
+    let blobs = world.fresh("blobs");
+    fs::create_dir(&blobs).unwrap();
+    fs::write(blobs.join("0123456789abcdef0123456789abcdef"), "a blob").unwrap();
+    for name in ["chunks", "manifests"] {
+        let (folder, kept) = (world.backups().join(name), world.fresh("kept"));
+        fs::rename(&folder, &kept).unwrap();
+        symlink(&blobs, &folder).unwrap();
+        assert!(matches!(world.take_with(&options()).await, Err(BackupError::NoFolder(_))), "{name}");
+        for access in [Access::Shared, Access::Exclusive] {
+            assert!(matches!(BackupFolder::open(&world.backups(), access), Err(BackupError::NoFolder(_))), "{name}");
+        }
+        assert_eq!(fs::read_dir(&blobs).unwrap().count(), 1);
+        fs::remove_file(&folder).unwrap();
+        fs::rename(&kept, &folder).unwrap();
+    }
+    assert!(is_accepted(&world).await);
+}
+
+#[tokio::test]
+async fn what_no_backup_has_written_is_left_alone() {
+    let world = small_world().await;
+    let foreign = [
+        world.backups().join("chunks/readme.txt"),
+        world.backups().join("chunks/.nfs000000000001"),
+        world.backups().join("chunks/0123456789ABCDEF0123456789ABCDEF"),
+        world.backups().join("manifests/.readme"),
+        world.backups().join("manifests/readme"),
+    ];
+    foreign.iter().for_each(|path| fs::write(path, "").unwrap());
+    world.take().await;
+    let folder = BackupFolder::open(&world.backups(), Access::Exclusive).unwrap();
+    prune(&folder, &*world.root, 1, false).await.unwrap();
+    drop(folder);
+    assert!(foreign.iter().all(|path| path.exists()));
+    assert!(is_accepted(&world).await);
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_too_long_is_not_read() {
+    let world = small_world().await;
+    let id = world.whole_backups().await.remove(0);
+    let path = world.backups().join("manifests").join(&id);
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+    let error = world.verify(Some(&id)).await.unwrap_err();
+    assert!(error.to_string().contains("its manifest is too long"), "{error}");
 }
 
 /// The format does not promise to notice it, and docs/spec/backup.md says so: a folder put back as it was is a folder of

@@ -122,6 +122,12 @@ impl Bootstrap {
         })
     }
 
+    /// The id of the store, as a bootstrap file claims; `None` when it is none.
+    #[must_use]
+    pub fn store_id_in(bytes: &[u8]) -> Option<[u8; 16]> {
+        BootstrapKey::parse(bytes, Path::new(FILE_NAME)).ok().map(|stored| stored.record.store_id)
+    }
+
     /// Opens what a bootstrap file holds. `path` is for errors.
     ///
     /// # Errors
