@@ -21,6 +21,9 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("nodejs", "node", &["--version"]),
     ("npm", "npm", &["--version"]),
     ("curl", "curl", &["--version"]),
+    // A PKCS#11 token in files, and the tool by which operators make keys in any token.
+    ("softhsm2", "softhsm2-util", &["--version"]),
+    ("opensc", "sh", &["-c", "command -v pkcs11-tool"]),
     ("chromium-headless-shell", "chromium-headless-shell", &["--version"]),
 ];
 

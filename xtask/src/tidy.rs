@@ -80,8 +80,13 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 /// Libraries that one crate alone may name.
-const SOLE_USERS: &[(&str, &str)] =
-    &[("aws-lc-rs", "coffer-crypto"), ("md-5", "coffer-crypto"), ("vsss-rs", "coffer-crypto"), ("redb", "coffer-meta")];
+const SOLE_USERS: &[(&str, &str)] = &[
+    ("aws-lc-rs", "coffer-crypto"),
+    ("md-5", "coffer-crypto"),
+    ("vsss-rs", "coffer-crypto"),
+    ("redb", "coffer-meta"),
+    ("cryptoki", "coffer-key-providers"),
+];
 
 /// Returns a sentence for everything that does not hold.
 pub(crate) fn problems() -> Result<Vec<String>> {

@@ -64,11 +64,13 @@ pub enum Kind {
     AwsKms = 1,
     /// The Transit engine of Vault and OpenBao.
     Transit = 2,
+    /// A PKCS#11 token.
+    Pkcs11 = 3,
 }
 
 impl Kind {
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        [Self::AwsKms, Self::Transit].into_iter().find(|kind| *kind as u8 == byte)
+        [Self::AwsKms, Self::Transit, Self::Pkcs11].into_iter().find(|kind| *kind as u8 == byte)
     }
 
     /// Its name in settings.
@@ -77,6 +79,7 @@ impl Kind {
         match self {
             Self::AwsKms => "aws-kms",
             Self::Transit => "transit",
+            Self::Pkcs11 => "pkcs11",
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use async_trait::async_trait;
 use coffer_key_providers::{
-    AccessKey, AwsCredentials, AwsKms, AwsKmsSettings, Connect, Connection, Endpoint, Limits, Provider, RemoteRootKeys,
-    SecretFile, Transit, TransitAuth, TransitSettings,
+    AccessKey, AwsCredentials, AwsKms, AwsKmsSettings, Connect, Connection, Endpoint, Limits, Pkcs11Settings, Provider,
+    RemoteRootKeys, SecretFile, Transit, TransitAuth, TransitSettings,
 };
 use coffer_sigv4::SecretKey;
 use serde::Deserialize;
@@ -44,6 +44,17 @@ pub(super) enum Entry {
         ca_file: Option<PathBuf>,
         #[serde(default)]
         allow_http: bool,
+        timeout_seconds: Option<u64>,
+        max_calls: Option<usize>,
+    },
+    Pkcs11 {
+        module: PathBuf,
+        token_label: Option<String>,
+        token_serial: Option<String>,
+        key: String,
+        pin_file: PathBuf,
+        #[serde(default)]
+        create: bool,
         timeout_seconds: Option<u64>,
         max_calls: Option<usize>,
     },
@@ -107,6 +118,11 @@ impl Entry {
                 let settings = TransitSettings { endpoint, namespace, mount, key, auth };
                 let transit = Transit::new(settings, Box::new(way_out(ca_file.as_deref())?)).map_err(sentence)?;
                 (Box::new(transit), limits(timeout_seconds, max_calls)?)
+            }
+            Self::Pkcs11 { module, token_label, token_serial, key, pin_file, create, timeout_seconds, max_calls } => {
+                let pin_file = SecretFile::new(&pin_file);
+                let settings = Pkcs11Settings { module, token_label, token_serial, key, pin_file, create };
+                (settings.provider().map_err(sentence)?, limits(timeout_seconds, max_calls)?)
             }
         };
         Ok(RemoteRootKeys::new(name, provider, limits))

@@ -9,6 +9,9 @@ const TRANSIT: &str =
 const KMS: &str = "kind = \"aws-kms\"\nendpoint = \"https://kms.example\"\nregion = \"r\"\n\
                    key_arn = \"arn:aws:kms:r:1:key/x\"\ncredentials_file = \"CREDENTIALS\"\n";
 
+const PKCS11: &str =
+    "kind = \"pkcs11\"\nmodule = \"/no/such.so\"\ntoken_label = \"t\"\nkey = \"k\"\npin_file = \"SECRET\"\n";
+
 fn private(folder: &Path, name: &str, text: &str) -> String {
     let path = folder.join(name);
     fs::write(&path, text).unwrap();
@@ -55,6 +58,17 @@ fn providers_are_found_by_their_names() {
     assert_eq!(stores[&key_store_id("cloud-1")].describe().provider, "aws-kms");
 }
 
+#[tokio::test]
+async fn a_library_that_is_missing_keeps_nobody_from_reading_the_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path(), &format!("[hsm]\n{PKCS11}"));
+    settings.root_key = "hsm".to_owned();
+    let root = KeyProviders::read(&settings).unwrap().root(&settings, true).unwrap().keys;
+    assert_eq!(root.describe().provider, "pkcs11");
+    let asked = root.generations().await;
+    assert!(matches!(&asked, Err(KeyError::Denied(why)) if why.contains("/no/such.so")), "{asked:?}");
+}
+
 #[test]
 fn a_former_keyring_is_never_made() {
     let folder = tempfile::tempdir().unwrap();
@@ -96,6 +110,10 @@ fn what_cannot_be_is_refused_and_no_secret_is_quoted() {
         (format!("[v]\n{}", KMS.replace("key/x", "alias/x")), "ARN of a key"),
         (format!("[v]\n{}", KMS.replace("CREDENTIALS", "SECRET")), "must hold access_key"),
         (format!("[v]\n{}", KMS.replace("CREDENTIALS", "/no/such")), "cannot be read"),
+        (format!("[v]\n{}", PKCS11.replace("/no/such.so", "such.so")), "`module` must be a path"),
+        (format!("[v]\n{}", PKCS11.replace("token_label", "slot")), "unknown field"),
+        (format!("[v]\n{}", PKCS11.replace("token_label = \"t\"", "")), "must name the token"),
+        (format!("[v]\n{PKCS11}pin = \"canary\"\n"), "unknown field"),
     ] {
         let message = refusal(&providers, |_| {});
         assert!(message.contains(why) && !message.contains("canary"), "{providers}: {message}");
