@@ -23,14 +23,19 @@
 mod audit;
 mod data_keys;
 mod key_file;
+mod key_files;
+mod key_place;
 mod local;
+mod passphrase;
 mod root_keys;
 mod shares;
 
 pub use audit::{KeyAudit, KeyEvent, KeyOutcome, NoAudit};
 pub use data_keys::{DataKeys, KmsError, NoDataKeys, SealedDataKey};
 pub use key_file::KeyFileError;
+pub use key_place::{KeyPlace, KeyringProtection};
 pub use local::LocalKeyring;
+pub use passphrase::{Passphrase, PassphraseFile, PassphraseSource};
 pub use root_keys::{
     GenerationState, KeyError, Purpose, RootDescription, RootGeneration, RootId, RootKeys, WrapContext,
 };

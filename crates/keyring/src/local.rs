@@ -1,24 +1,24 @@
 //! Root keys in a sealed file on this machine.
 
-use std::path::Path;
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use coffer_crypto::{Key32, hkdf_sha512, random_array};
-use coffer_seal::{
-    Envelope, KekRef, KeyState, KeyringEntry, OpenError, open_keyring_with_key_file, seal_keyring_with_key_file,
-    unwrap, wrap,
-};
+use coffer_seal::{Envelope, KekRef, KeyState, KeyringEntry, OpenError, unwrap, wrap};
 use zeroize::Zeroizing;
 
-use crate::key_file::{KeyFileError, KeyFiles};
+use crate::key_file::KeyFileError;
+use crate::key_files::KeyFiles;
+use crate::key_place::{KeyPlace, KeyringProtection};
+use crate::passphrase::Passphrase;
 use crate::root_keys::{GenerationState, KeyError, RootDescription, RootGeneration, RootId, RootKeys, WrapContext};
 use crate::shares::{ShareError, Shared, join, split};
 
-/// The root keys of a keyring file, which a key file opens.
+/// The root keys of a keyring file, which a key file or a passphrase opens.
 ///
 /// The key file is one line of text for people to copy to a safe place; the keyring file lies beside it and has
-/// `.keyring` at the end of its name. Both are needed, and neither belongs on the disk of the data.
+/// `.keyring` at the end of its name, unless a [`KeyPlace`] says otherwise. Both are needed, and neither belongs on the
+/// disk of the data.
 pub struct LocalKeyring {
     /// `None` while it is not written anywhere.
     files: Option<KeyFiles>,
@@ -38,47 +38,71 @@ impl LocalKeyring {
     /// What [`RootDescription::provider`] says of it.
     pub const PROVIDER: &'static str = "local keyring";
 
-    /// Makes a new root key, and both files: `key_file` and its keyring, readable by their owner only, in folders
-    /// that are made where missing. A creation that a crash interrupted is completed or started anew.
+    /// Makes a new root key, and its files, readable by their owner only, in folders that are made where missing: the
+    /// key file of `place` and its keyring, or the keyring alone where a credential or a passphrase opens it. A creation
+    /// that a crash interrupted is completed or started anew.
     ///
     /// # Errors
-    /// [`KeyFileError::Exists`] when one of the files is there: nothing is ever overwritten. [`KeyFileError::Io`].
-    pub fn create(key_file: &Path) -> Result<Self, KeyFileError> {
-        KeyFiles::new(key_file).create(|key| {
-            let entry = KeyringEntry {
-                id: random_array(),
-                generation: 1,
-                state: KeyState::Active,
-                created: seconds_since_1970(),
-                key: Key32::generate(),
-            };
-            seal_keyring_with_key_file(key, &[entry])
-        })?;
-        Self::open(key_file)
+    /// [`KeyFileError::Exists`] when one of the files is there: nothing is ever overwritten. [`KeyFileError::Io`]; what
+    /// is wrong with a credential or a passphrase.
+    pub fn create(place: impl Into<KeyPlace>) -> Result<Self, KeyFileError> {
+        let place = place.into();
+        KeyFiles::new(place.clone()).create(&[KeyringEntry {
+            id: random_array(),
+            generation: 1,
+            state: KeyState::Active,
+            created: seconds_since_1970(),
+            key: Key32::generate(),
+        }])?;
+        Self::open(place)
     }
 
-    /// Opens the keyring of `key_file`.
+    /// Opens the keyring of `place`, with what it is under.
     ///
     /// # Errors
-    /// Every [`KeyFileError`] but [`KeyFileError::Exists`].
-    pub fn open(key_file: &Path) -> Result<Self, KeyFileError> {
-        let files = KeyFiles::new(key_file);
-        let key = files.read_key()?;
+    /// Every [`KeyFileError`] but [`KeyFileError::Exists`] and [`KeyFileError::Protection`].
+    pub fn open(place: impl Into<KeyPlace>) -> Result<Self, KeyFileError> {
+        let files = KeyFiles::new(place.into());
         let keyring = files.read_keyring()?;
-        let entries = open_keyring_with_key_file(&key, &keyring).map_err(|error| match error {
-            OpenError::WrongKey => {
-                KeyFileError::WrongKey { key_file: key_file.to_owned(), keyring: files.keyring().to_owned() }
+        let entries = match files.open(&keyring) {
+            Err(KeyFileError::Missing(path)) => {
+                let _turn = files.lock()?;
+                if !files.complete(&keyring)? {
+                    return Err(KeyFileError::Missing(path));
+                }
+                files.open(&keyring)?.1
             }
-            OpenError::Malformed(reason) | OpenError::Tampered(reason) => {
-                KeyFileError::DamagedKeyring { keyring: files.keyring().to_owned(), reason }
-            }
-        })?;
+            opened => opened?.1,
+        };
         let entries = Entries::new(entries).ok_or_else(|| KeyFileError::DamagedKeyring {
             keyring: files.keyring().to_owned(),
             reason: "no root key is active",
         })?;
         files.remove_leftover()?;
         Ok(Self { files: Some(files), entries: RwLock::new(entries), changing: Mutex::new(()) })
+    }
+
+    /// Seals the keyring of `place`, which is under `from`, under `passphrase`, and removes the key file, which opens it
+    /// no more. The root keys are what they were; a crash leaves the old way to open it or the new one.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Protection`] when it is not under `from`, and every error of [`LocalKeyring::open`].
+    pub fn set_passphrase(
+        place: &KeyPlace,
+        from: KeyringProtection,
+        passphrase: Arc<Passphrase>,
+    ) -> Result<(), KeyFileError> {
+        KeyFiles::new(place.clone()).reseal(from, Some(passphrase))
+    }
+
+    /// Seals the keyring of `place`, which is under a passphrase, under a new key file, or under the credential that
+    /// stands in its place.
+    ///
+    /// # Errors
+    /// [`KeyFileError::Exists`] when there is a key file; [`KeyFileError::Protection`] when the keyring is under none;
+    /// and every error of [`LocalKeyring::open`].
+    pub fn remove_passphrase(place: &KeyPlace) -> Result<(), KeyFileError> {
+        KeyFiles::new(place.clone()).reseal(KeyringProtection::Passphrase, None)
     }
 
     /// Splits the keyring, every generation in it, into `count` lines of text, any `threshold` of which
@@ -107,17 +131,17 @@ impl LocalKeyring {
         Ok(Self { files: None, entries: RwLock::new(entries), changing: Mutex::new(()) })
     }
 
-    /// Writes the keyring under a new key file, as [`LocalKeyring::create`] does.
+    /// Writes the keyring and what opens it, as [`LocalKeyring::create`] does.
     ///
     /// # Errors
     /// As [`LocalKeyring::create`]; [`KeyFileError::Exists`] also when what an interrupted creation left is another one.
-    pub fn write(&self, key_file: &Path) -> Result<(), KeyFileError> {
-        let files = KeyFiles::new(key_file);
-        files.create(|key| seal_keyring_with_key_file(key, &self.entries().all))?;
-        if Self::open(key_file)?.describe() == self.describe() {
+    pub fn write(&self, place: impl Into<KeyPlace>) -> Result<(), KeyFileError> {
+        let place = place.into();
+        KeyFiles::new(place.clone()).create(&self.entries().all)?;
+        if Self::open(&place)?.describe() == self.describe() {
             Ok(())
         } else {
-            Err(KeyFileError::Exists(files.keyring().to_owned()))
+            Err(KeyFileError::Exists(place.keyring))
         }
     }
 
@@ -131,13 +155,19 @@ impl LocalKeyring {
         change: impl FnOnce(&mut Vec<KeyringEntry>) -> Result<(), KeyError>,
     ) -> Result<RootDescription, KeyError> {
         let _turn = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let unavailable = |error: KeyFileError| KeyError::Unavailable(error.to_string());
+        let refused = |error: KeyFileError| match error {
+            KeyFileError::Io { .. } => KeyError::Unavailable(error.to_string()),
+            _ => KeyError::Denied(error.to_string()),
+        };
         let mut all = self.entries().all.iter().map(copy_of).collect();
         change(&mut all)?;
         let entries = Entries::new(all).ok_or(KeyError::Damaged("no root key is active"))?;
         let files = self.files.as_ref().ok_or(KeyError::Unsupported("the keyring is not written anywhere"))?;
-        let key = files.read_key().map_err(unavailable)?;
-        files.replace_keyring(&seal_keyring_with_key_file(&key, &entries.all)).map_err(unavailable)?;
+        let _lock = files.lock().map_err(refused)?;
+        // What seals the keyring from now on has to be what opens it now: a key file or passphrase that was exchanged
+        // meanwhile would shut everybody out.
+        let (opener, _) = files.read_keyring().and_then(|keyring| files.open(&keyring)).map_err(refused)?;
+        files.replace_keyring(&opener, &entries.all).map_err(refused)?;
         let description = entries.describe();
         *self.entries.write().unwrap_or_else(PoisonError::into_inner) = entries;
         Ok(description)

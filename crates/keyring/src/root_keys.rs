@@ -161,8 +161,8 @@ pub enum KeyError {
     /// The provider cannot be asked at the moment: try again.
     #[error("the key provider is not available: {0}")]
     Unavailable(String),
-    /// The provider does not let us: its key is disabled or gone, or the credentials are refused. Somebody has to
-    /// change that; to try again changes nothing.
+    /// The provider does not let us: its key is disabled or gone, or the credentials are refused, or what opens the
+    /// keyring on this machine was changed. Somebody has to see to that; to try again changes nothing.
     #[error("the key provider refuses: {0}")]
     Denied(String),
     /// The provider does not have, or no longer has, the generation of the root key that wrapped the key.

@@ -35,6 +35,15 @@ const HEAD_LEN: usize = 41;
 const SEALED_AT: usize = 73;
 const ENTRY_LEN: usize = 61;
 
+/// What a keyring file is sealed under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyringProtection {
+    /// The 32 bytes of a key file.
+    KeyFile,
+    /// A passphrase.
+    Passphrase,
+}
+
 /// Whether a root key may still be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -59,6 +68,17 @@ pub struct KeyringEntry {
     pub created: u64,
     /// The key; zero once destroyed.
     pub key: Key32,
+}
+
+/// What the keyring file is sealed under, by its head: nothing vouches for that before it is opened.
+///
+/// # Errors
+/// [`OpenError::Malformed`] when the bytes are no keyring file.
+pub fn keyring_protection(file: &[u8]) -> Result<KeyringProtection, OpenError> {
+    Ok(match Head::read(file)?.kdf {
+        KDF_KEY_FILE => KeyringProtection::KeyFile,
+        _ => KeyringProtection::Passphrase,
+    })
 }
 
 /// Seals `entries` under a key file.

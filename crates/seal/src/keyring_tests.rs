@@ -62,6 +62,18 @@ fn a_file_opens_only_by_the_means_it_was_sealed_with() {
 }
 
 #[test]
+fn a_file_says_what_opens_it() {
+    let by_key = seal_keyring_with_key_file(&key_file(), &entries());
+    let by_passphrase = seal_keyring_with_passphrase(PASSPHRASE, FEW, &entries()).unwrap();
+    assert_eq!(keyring_protection(&by_key), Ok(KeyringProtection::KeyFile));
+    assert_eq!(keyring_protection(&by_passphrase), Ok(KeyringProtection::Passphrase));
+    let mut unknown = by_key;
+    unknown[4] = 2;
+    assert_eq!(keyring_protection(&unknown), Err(OpenError::Malformed("keyring")));
+    assert!(keyring_protection(b"SKR1\x01").is_err());
+}
+
+#[test]
 fn weak_and_absurd_parameters_are_refused() {
     let seal = |passphrase, iterations| seal_keyring_with_passphrase(passphrase, iterations, &entries());
     assert!(seal(b"thirteen byte", FEW).is_err());

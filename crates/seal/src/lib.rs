@@ -50,8 +50,9 @@ pub use checksums::{ChecksumAlgorithm, Checksums, SumsType};
 pub use envelope::{ENVELOPE_LEN, Envelope, KekRef, Mode, Scope, WrappedKeyScope, canonical_context, unwrap, wrap};
 pub use error::OpenError;
 pub use keyring::{
-    KeyState, KeyringEntry, MIN_PASSPHRASE_ITERATIONS, MIN_PASSPHRASE_LEN, PASSPHRASE_ITERATIONS,
-    open_keyring_with_key_file, open_keyring_with_passphrase, seal_keyring_with_key_file, seal_keyring_with_passphrase,
+    KeyState, KeyringEntry, KeyringProtection, MIN_PASSPHRASE_ITERATIONS, MIN_PASSPHRASE_LEN, PASSPHRASE_ITERATIONS,
+    keyring_protection, open_keyring_with_key_file, open_keyring_with_passphrase, seal_keyring_with_key_file,
+    seal_keyring_with_passphrase,
 };
 pub use kms_ciphertext::{KmsCiphertext, MAX_KMS_PLAINTEXT_LEN, seal_for_kms};
 pub use layout::{Kind, Layout, LayoutPart};

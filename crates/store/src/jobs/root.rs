@@ -38,6 +38,8 @@ impl JobRunner {
         if job.facts.root_before == Some(now) {
             self.store.0.root.rotate().await.map_err(|error| match error {
                 KeyError::Unsupported(why) => Failure::Final(why.to_owned()),
+                // Nothing was begun, and who asked for it learns why.
+                KeyError::Denied(_) => Failure::Final(error.to_string()),
                 error => Failure::Later(error.into()),
             })?;
         }
