@@ -1,6 +1,8 @@
 """The pages of the documentation: every command in them works as it stands, and does what the page says."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -189,8 +191,14 @@ def test_keys(make_server, tmp_path):
     s3 = client_of("s3", server)
     s3.create_bucket(Bucket="photos")
     s3.put_object(Bucket="photos", Key="cat.jpg", Body=b"cat" * 50_000)
+    for name in ("passphrase", "new-passphrase"):
+        (tmp_path / name).write_text(f"six words of the file {name}\n")
+        (tmp_path / name).chmod(0o600)
     printed = {}
     for command in commands_of("keys.md"):
+        command = command.replace("/etc/coffer", str(tmp_path))
+        if "systemd-creds" in command:
+            continue
         if command.startswith("coffer key recover"):
             server.stop()
             server.key_file.unlink()
@@ -206,3 +214,22 @@ def test_keys(make_server, tmp_path):
     assert "data              verified" in printed["coffer inspect s3://photos/cat.jpg --verify-data"]
     server.start()
     assert client_of("s3", server).get_object(Bucket="photos", Key="cat.jpg")["Body"].read() == b"cat" * 50_000
+
+
+def test_keys_as_a_credential(make_server, tmp_path):
+    """The key and the unit of the page, with this test in the place of systemd."""
+    (make_key,) = [command for command in commands_of("keys.md") if "systemd-creds" in command]
+    made, encrypt = make_key.split("| \\\n")
+    assert encrypt.split() == ["systemd-creds", "encrypt", "--name=coffer-root", "-", "/etc/credstore.encrypted/coffer-root"]
+    credentials = tmp_path / "credentials"
+    credentials.mkdir(mode=0o700)
+    subprocess.run(["bash", "-c", f"{made} > {credentials}/coffer-root && chmod 0400 {credentials}/coffer-root"], check=True)
+    (unit,) = blocks_of("keys.md", "ini")
+    assert "LoadCredentialEncrypted=coffer-root\n" in unit
+    settings = dict(line.removeprefix("Environment=").split("=", 1) for line in unit.splitlines() if line.startswith("Environment="))
+    settings = {name: value.replace("%d", str(credentials)).replace("%S", str(tmp_path / "lib")) for name, value in settings.items()}
+    server = make_server(environment={"CREDENTIALS_DIRECTORY": str(credentials), "COFFER_KEYRING_FILE": settings["COFFER_KEYRING_FILE"]})
+    server.data, server.key_file = Path(settings["COFFER_DATA"]), settings["COFFER_KEY_FILE"]
+    for _ in range(2):
+        server.start()
+        assert server.stop() == 0

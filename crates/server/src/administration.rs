@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::control::command::{AuditShow, AuditVerify, BackupCreate, Inspect, KeyShow, RestoreAccept};
 use crate::control::{Command, administer, carry_out, print};
 use crate::key_jobs::{DestroyGeneration, JobCommand, RotateBucket, RotateRoot};
+use crate::passphrase::PassphraseCommand;
 use crate::shares::{Export, Recover, VerifyBackup};
 
 /// What an operator asks for.
@@ -92,6 +93,9 @@ pub(crate) enum KeyCommand {
     RotateBucket(RotateBucket),
     /// Destroy an old generation of the root key or of a bucket's, once nothing needs it
     DestroyGeneration(DestroyGeneration),
+    /// The passphrase that opens the keyring in the place of the key file
+    #[command(subcommand)]
+    Passphrase(PassphraseCommand),
     /// Split the root key into shares, some of which together are the whole key
     Export(Export),
     /// Write the key file and the keyring from shares
@@ -154,6 +158,7 @@ impl KeyCommand {
             Self::RotateRoot(rotate) => administer(settings, rotate.into(), json).await,
             Self::RotateBucket(rotate) => administer(settings, rotate.into(), json).await,
             Self::DestroyGeneration(destroy) => administer(settings, destroy.confirmed()?, json).await,
+            Self::Passphrase(command) => command.run(settings, json).await,
             Self::Export(export) => export.run(settings).await,
             Self::Recover(recover) => recover.run(settings).await,
             Self::VerifyBackup(verify) => verify.run(settings, json).await,

@@ -10,7 +10,7 @@ mod setting;
 mod target;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) use load::{Config, Given};
 pub(crate) use network::Network;
@@ -22,8 +22,14 @@ pub(crate) use target::{Nats, Target, TargetSettings, Webhook};
 pub(crate) struct Settings {
     /// The data directory.
     pub(crate) data: PathBuf,
-    /// The file that holds the root key; its keyring and the server's own certificate lie beside it.
+    /// The file that holds what opens the keyring, unless a passphrase does.
     pub(crate) key_file: PathBuf,
+    /// The keyring, which holds the root key; with `None` it is beside the key file.
+    pub(crate) keyring_file: Option<PathBuf>,
+    /// The file of the passphrase of the keyring.
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The folder of what systemd hands to this service. It is no setting: the environment says it.
+    pub(crate) credentials: Option<PathBuf>,
     /// The socket that commands of operators come through; with `None` it is in the data directory.
     pub(crate) control_socket: Option<PathBuf>,
     /// The file that names providers of keys elsewhere.
@@ -111,12 +117,20 @@ pub(crate) enum Names {
 }
 
 impl Settings {
+    /// Whether `path` is a credential that systemd handed to this service.
+    pub(crate) fn is_credential(&self, path: &Path) -> bool {
+        self.credentials.is_some() && path.parent() == self.credentials.as_deref()
+    }
+
     /// The defaults; `key_file` has none that holds for every user and is filled in by [`Config::load`].
     fn defaults() -> Self {
         let local = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         Self {
             data: PathBuf::from("./coffer-data"),
             key_file: PathBuf::new(),
+            keyring_file: None,
+            passphrase_file: None,
+            credentials: None,
             key_providers: None,
             root_key: String::from("local"),
             former_root_keys: Vec::new(),

@@ -21,6 +21,7 @@ use coffer_key_providers::{CompositeRootKeys, ProviderStats, RemoteRootKeys};
 use coffer_keyring::{KeyError, KeyFileError, LocalKeyring, RootKeys};
 
 use crate::config::Settings;
+use crate::key_place::key_place;
 
 /// What the settings call the keyring on this machine.
 pub(crate) const LOCAL: &str = "local";
@@ -126,16 +127,30 @@ pub(crate) fn key_store_id(name: &str) -> String {
 
 /// Opens the keyring on this machine; makes it if it is missing and `may_make`. Returns whether it was made.
 fn open_local(settings: &Settings, may_make: bool) -> Result<(LocalKeyring, bool)> {
-    match LocalKeyring::open(&settings.key_file) {
+    let place = key_place(settings);
+    match LocalKeyring::open(&place) {
         Ok(keyring) => Ok((keyring, false)),
-        Err(KeyFileError::Missing(path)) if !may_make => bail!(
-            "the key file {} is missing, and {} is not empty: nothing in it can be read without its key. Restore the \
-             key file and its keyring from your backup, or say where they are with --key-file. Nothing was written",
-            path.display(),
-            settings.data.display()
-        ),
-        Err(KeyFileError::Missing(_)) => {
-            let made = LocalKeyring::create(&settings.key_file).context("a root key cannot be made")?;
+        Err(KeyFileError::Missing(path)) if !may_make && path == settings.key_file => {
+            let missing = match &settings.passphrase_file {
+                Some(_) => format!("the keyring {}", place.keyring().display()),
+                None => format!("the key file {}", path.display()),
+            };
+            bail!(
+                "{missing} is missing, and {} is not empty: nothing in it can be read without its key. Restore the key \
+                 file and its keyring from your backup, or say where they are with --key-file. Nothing was written",
+                settings.data.display()
+            )
+        }
+        // Under a credential, the key of which is there from the first, only the keyring is to be made.
+        Err(error)
+            if may_make
+                && match &error {
+                    KeyFileError::Missing(path) => *path == settings.key_file,
+                    KeyFileError::KeyringMissing(_) => settings.is_credential(place.key_file()),
+                    _ => false,
+                } =>
+        {
+            let made = LocalKeyring::create(place).context("a root key cannot be made")?;
             Ok((made, true))
         }
         Err(error) => Err(anyhow!(error).context("the root key cannot be opened; nothing was written")),

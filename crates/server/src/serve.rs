@@ -24,6 +24,7 @@ use crate::data::{Data, LockedDirectory};
 use crate::hygiene;
 use crate::jobs;
 use crate::key_backup;
+use crate::key_place::{check_protection, files_of, key_place};
 use crate::key_providers::LOCAL;
 use crate::listen::{Listener, Shared};
 use crate::logs::Logs;
@@ -52,6 +53,7 @@ struct Listeners {
 pub(crate) async fn serve(config: Config) -> Result<()> {
     let mut signals = Signals::install().context("signals cannot be handled")?;
     let Config { settings, root_credentials, .. } = config;
+    check_protection(&settings)?;
     let directory = LockedDirectory::make(&settings)?;
     // Before anything is made: a port that is taken, or a certificate that does not do, must not cost the one look
     // at the new credentials.
@@ -118,10 +120,10 @@ fn given_certificate(settings: &Settings) -> Option<CertificateSource> {
     Some(CertificateSource::Given { certificate, key })
 }
 
-/// The server's own certificate, beside the key file.
+/// The server's own certificate, beside the keyring.
 fn made_certificate(settings: &Settings) -> CertificateSource {
     CertificateSource::Made {
-        directory: settings.key_file.parent().unwrap_or(Path::new("")).join("tls"),
+        directory: key_place(settings).keyring().parent().unwrap_or(Path::new("")).join("tls"),
         names: own_names(&[&settings.domain[..], &settings.website_domain].concat(), &settings.website_host),
     }
 }
@@ -136,18 +138,23 @@ fn announce(
 ) -> Result<()> {
     let address = |listener: &Option<Listener>| listener.as_ref().map(Listener::address).transpose();
     let data_directory = std::path::absolute(&settings.data)?;
-    let key_file = std::path::absolute(&settings.key_file)?;
+    let place = key_place(settings);
+    let key_files = match settings.root_key.as_str() {
+        LOCAL => files_of(&place)?.iter().map(std::path::absolute).collect::<io::Result<Vec<_>>>()?,
+        _ => Vec::new(),
+    };
     let welcome = Welcome {
         http: address(&listeners.http)?,
         https: address(&listeners.https)?,
         admin: address(&listeners.admin)?,
         authority: tls.and_then(Tls::authority),
         data: &data_directory,
-        root_key: &match settings.root_key.as_str() {
-            LOCAL => key_file.display().to_string(),
-            name => format!("with the provider {name} ({})", data.root.describe().provider),
+        root_key: &match &key_files[..] {
+            [] => format!("with the provider {} ({})", settings.root_key, data.root.describe().provider),
+            [keyring] => format!("{}, under a passphrase", keyring.display()),
+            [key_file, ..] => key_file.display().to_string(),
         },
-        key_file: &key_file,
+        key_files: &key_files,
         made_key: data.made_key,
         backup_verified,
         root,

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::config::Settings;
 use crate::control::command::{BackupVerified, KeyExported};
 use crate::control::{Command, administer, carry_out};
+use crate::key_place::{files_of, key_place};
 use crate::key_providers::LOCAL;
 
 /// The most bytes of everything that is read as shares.
@@ -69,7 +70,7 @@ impl Export {
              the metadata, which the root key opens",
             settings.root_key
         );
-        let keyring = LocalKeyring::open(&settings.key_file).context("the root key cannot be opened")?;
+        let keyring = LocalKeyring::open(key_place(settings)).context("the root key cannot be opened")?;
         let lines = keyring.split(threshold, shares)?;
         let names: Vec<_> = (1..=shares).map(|index| out.join(format!("share-{index}-of-{shares}.txt"))).collect();
         let prints = out == Path::new(STANDARD);
@@ -109,16 +110,19 @@ impl Recover {
         let keyring = LocalKeyring::join(&read_shares(&self.from)?)?;
         let root = keyring.describe();
         let opens = opens(settings, &keyring).await?;
-        keyring.write(&settings.key_file).context("the root key cannot be written")?;
-        let key_file = settings.key_file.display();
+        let place = key_place(settings);
+        keyring.write(&place).context("the root key cannot be written")?;
         let mut output = io::stdout().lock();
         writeln!(
             output,
-            "recovered the root key {}, generation {}, fingerprint {}\n  {key_file}\n  {key_file}.keyring",
+            "recovered the root key {}, generation {}, fingerprint {}",
             hex::encode(root.root_id),
             root.generation,
             root.fingerprint
         )?;
+        for file in files_of(&place)? {
+            writeln!(output, "  {}", file.display())?;
+        }
         if opens {
             writeln!(output, "it opens the metadata of the store in {}", settings.data.display())?;
         }
@@ -134,12 +138,15 @@ impl VerifyBackup {
     pub(crate) async fn run(self, settings: &Settings, json: bool) -> Result<()> {
         let (backup, kind) = match &self.copy {
             Some(copy) => {
+                let here = key_place(settings);
+                let copied = here.clone().copied_to(copy);
                 ensure!(
-                    !is_same_file(copy, &settings.key_file),
+                    !is_same_file(copied.key_file(), here.key_file())
+                        && !is_same_file(copied.keyring(), here.keyring()),
                     "{} is the key file in use, and no copy",
                     copy.display()
                 );
-                (LocalKeyring::open(copy).context("the copy cannot be opened")?, "files")
+                (LocalKeyring::open(copied).context("the copy cannot be opened")?, "files")
             }
             None => (LocalKeyring::join(&read_shares(&self.from)?)?, "shares"),
         };

@@ -22,8 +22,8 @@ pub(crate) struct Welcome<'a> {
     pub(crate) data: &'a Path,
     /// Where the root key is.
     pub(crate) root_key: &'a str,
-    /// The file of the root key, if that is on this machine.
-    pub(crate) key_file: &'a Path,
+    /// The files of the root key, if that is on this machine; one alone is under a passphrase.
+    pub(crate) key_files: &'a [PathBuf],
     /// Whether the root key was made just now.
     pub(crate) made_key: bool,
     /// Whether a backup of the root key as it is now was verified.
@@ -65,10 +65,11 @@ impl Welcome<'_> {
     }
 
     fn backup(&self) -> String {
+        let what = if self.key_files.len() == 1 { "this file and its passphrase" } else { "both files" };
+        let files: String = self.key_files.iter().map(|file| format!("  {}\n", file.display())).collect();
         format!(
             "\nThe root key was made just now. Without it nothing that is stored can ever be read again.\n\
-             Back up both files, apart from the data:\n  {0}\n  {0}.keyring\n",
-            self.key_file.display()
+             Back up {what}, apart from the data:\n{files}"
         )
     }
 
@@ -141,7 +142,7 @@ mod tests {
             authority: Some(PathBuf::from("/keys/tls/ca.pem")),
             data: Path::new("/data"),
             root_key: "/keys/root.key",
-            key_file: Path::new("/keys/root.key"),
+            key_files: &[PathBuf::from("/keys/root.key"), PathBuf::from("/keys/root.key.keyring")],
             made_key: made,
             backup_verified: !made,
             root: &if made { Root::Made(credentials) } else { Root::Kept },

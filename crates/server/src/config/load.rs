@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use coffer_keyring::KeyPlace;
 use coffer_store::ObjectOwnership;
 
 use super::nearest::nearest;
@@ -85,6 +86,7 @@ impl Config {
         if config.source("key_file") == Source::Default {
             config.settings.key_file = default_key_file(&given.environment)?;
         }
+        resolve_credentials(&mut config.settings, &given.environment)?;
         check(&config.settings)?;
         Ok(config)
     }
@@ -179,6 +181,36 @@ fn default_key_file(environment: &BTreeMap<OsString, OsString>) -> Result<PathBu
     Ok(config.join("coffer").join("root.key"))
 }
 
+/// Puts the paths of credentials of systemd in the place of their names.
+fn resolve_credentials(settings: &mut Settings, environment: &BTreeMap<OsString, OsString>) -> Result<()> {
+    let folder = environment.get(&OsString::from("CREDENTIALS_DIRECTORY")).map(PathBuf::from);
+    settings.credentials = folder.filter(|path| path.is_absolute());
+    let folder = settings.credentials.clone();
+    for (setting, path) in
+        [("key_file", Some(&mut settings.key_file)), ("passphrase_file", settings.passphrase_file.as_mut())]
+    {
+        let Some(path) = path else { continue };
+        let Some(name) = path.to_str().and_then(|path| path.strip_prefix("credential:")) else { continue };
+        ensure!(
+            !name.is_empty() && !name.contains('/') && name != "." && name != "..",
+            "`{setting}`: {name:?} is no name of a credential"
+        );
+        let folder = folder.as_ref();
+        let folder = folder.with_context(|| {
+            format!(
+                "`{setting}`: systemd has handed no credential to this process: see LoadCredential= in systemd.exec(5)"
+            )
+        })?;
+        *path = folder.join(name);
+    }
+    // Beside a credential nothing can be written.
+    if settings.is_credential(&settings.key_file) && settings.keyring_file.is_none() {
+        let beside = default_key_file(environment).context("say where the keyring is with --keyring-file")?;
+        settings.keyring_file = Some(KeyPlace::new(&beside).keyring().to_owned());
+    }
+    Ok(())
+}
+
 /// What no single setting can say about itself.
 fn check(settings: &Settings) -> Result<()> {
     ensure!(
@@ -225,12 +257,19 @@ fn check(settings: &Settings) -> Result<()> {
     }
     // A backup or a thief of the data directory would otherwise carry the key along.
     let absolute = |path: &Path| std::path::absolute(path).context("the working directory cannot be found");
-    ensure!(
-        !absolute(&settings.key_file)?.starts_with(absolute(&settings.data)?),
-        "the key file {} must lie outside the data directory {}: who has one must not have the other",
-        settings.key_file.display(),
-        settings.data.display()
-    );
+    for (what, path) in [
+        ("key file", Some(&settings.key_file)),
+        ("keyring", settings.keyring_file.as_ref()),
+        ("file of the passphrase", settings.passphrase_file.as_ref()),
+    ] {
+        let Some(path) = path else { continue };
+        ensure!(
+            !absolute(path)?.starts_with(absolute(&settings.data)?),
+            "the {what} {} must lie outside the data directory {}: who has one must not have the other",
+            path.display(),
+            settings.data.display()
+        );
+    }
     let access_log = settings.access_log.as_str();
     ensure!(!access_log.is_empty(), "`access_log` must be off, stdout or a file");
     // Whoever takes a copy of the data directory must not find in it what the log says.

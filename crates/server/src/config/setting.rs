@@ -45,8 +45,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
     Setting { name: "data", about: "The data directory", kind: Kind::Path(|s| &mut s.data) },
     Setting {
         name: "key_file",
-        about: "The root key's file, outside the data directory [default: coffer/root.key in the user's config directory]",
+        about: "The root key's file, outside the data directory, or credential:NAME [default: coffer/root.key in the user's config directory]",
         kind: Kind::Path(|s| &mut s.key_file),
+    },
+    Setting {
+        name: "keyring_file",
+        about: "The keyring, which the key file or a passphrase opens [default: the name of the key file and .keyring]",
+        kind: Kind::OptionalPath(|s| &mut s.keyring_file),
+    },
+    Setting {
+        name: "passphrase_file",
+        about: "A file with the passphrase of the keyring; without it a terminal is asked",
+        kind: Kind::OptionalPath(|s| &mut s.passphrase_file),
     },
     Setting {
         name: "control_socket",

@@ -10,6 +10,7 @@ mod inspect;
 mod job;
 mod key_exported;
 mod key_show;
+mod passphrase_changed;
 mod restore_accept;
 
 use anyhow::Result;
@@ -23,6 +24,7 @@ pub(crate) use inspect::Inspect;
 pub(crate) use job::{ListJobs, StartJob, SteerJob, Steering, Task};
 pub(crate) use key_exported::KeyExported;
 pub(crate) use key_show::KeyShow;
+pub(crate) use passphrase_changed::PassphraseChanged;
 pub(crate) use restore_accept::RestoreAccept;
 
 use super::protocol::Report;
@@ -48,6 +50,8 @@ pub(crate) enum Command {
     KeyExported(KeyExported),
     /// Describe the root key.
     KeyShow(KeyShow),
+    /// Note that the passphrase of the keyring changes.
+    PassphraseChanged(PassphraseChanged),
     /// List every job.
     ListJobs(ListJobs),
     /// Start a job.
@@ -76,6 +80,7 @@ impl Command {
             Self::Inspect(command) => command.perform(session).await,
             Self::KeyExported(command) => command.perform(session).await,
             Self::KeyShow(command) => command.perform(session).await,
+            Self::PassphraseChanged(command) => command.perform(session).await,
             Self::ListJobs(command) => command.perform(session).await,
             Self::StartJob(command) => command.perform(session).await,
             Self::SteerJob(command) => command.perform(session).await,
