@@ -28,12 +28,11 @@ def stopped(make_server):
 
 
 def opened(server):
+    """The keys of entries and the public keys, by generation; the id of the store; the checkpoint that was kept."""
     store = SealedStore(server)
-    (metadata_key,) = store.system_keys.values()
     fields = cbor.decode((server.data / "coffer.store").read_bytes()[8:])
-    row = store.rows[b"Hcheckpoint"]
-    record = store.open_row(store.system_keys, b"audit", b"Hcheckpoint", row)
-    return metadata_key, fields[0], Checkpoint(record[0], record[1])
+    record = store.open_row(store.system_keys, b"audit", b"Hcheckpoint", store.rows[b"Hcheckpoint"])
+    return *store.audit_keys(), fields[0], Checkpoint(record[0], record[1])
 
 
 def intact(server):
@@ -42,10 +41,10 @@ def intact(server):
 
 
 def test_what_the_server_wrote_verifies_elsewhere(stopped):
-    metadata_key, store_id, _ = opened(stopped)
-    log = audit_log.verify(stopped.data / "audit", store_id, audit_log.public_key(metadata_key))
+    entry_keys, public_keys, store_id, _ = opened(stopped)
+    log = audit_log.verify(stopped.data / "audit", store_id, public_keys)
     assert log.signed == log.end
-    entries = [cbor.decode(entry) for entry in audit_log.open_entries(log, metadata_key)]
+    entries = [cbor.decode(entry) for entry in audit_log.open_entries(log, entry_keys)]
     actions = [entry[1] for entry in entries]
     assert actions.count("coffer:OpenStore") == 2
     assert actions.count("coffer:WrapKey") == 2, "one for the key of each bucket"
@@ -56,8 +55,8 @@ def test_what_the_server_wrote_verifies_elsewhere(stopped):
 
 
 def test_the_last_checkpoint_is_among_the_rows(stopped):
-    metadata_key, store_id, kept = opened(stopped)
-    folder, key = stopped.data / "audit", audit_log.public_key(metadata_key)
+    _, key, store_id, kept = opened(stopped)
+    folder = stopped.data / "audit"
     log = audit_log.verify(folder, store_id, key, [kept])
     # Opening the store to look at it was noted as well.
     assert 0 < kept.number <= log.end.number
@@ -107,7 +106,7 @@ def test_an_operator_reads_and_verifies_it_while_the_server_runs(stopped):
     refused = server.run("audit", "verify", f"--checkpoint={other}")
     assert refused.returncode != 0 and "does not have the checkpoint" in refused.stderr
     assert server.run("audit", "verify", "--checkpoint=x").returncode != 0
-    log = audit_log.verify(server.data / "audit", bytes.fromhex(verified["store"]), bytes.fromhex(verified["public_key"]))
+    log = audit_log.verify(server.data / "audit", bytes.fromhex(verified["store"]), {1: bytes.fromhex(verified["public_key"])})
     assert log.end.number >= verified["entries"]
 
 

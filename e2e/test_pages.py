@@ -199,6 +199,12 @@ def test_keys(make_server, tmp_path):
         command = command.replace("/etc/coffer", str(tmp_path))
         if "systemd-creds" in command:
             continue
+        if command == "coffer key rotate-metadata":
+            assert "stop the server first" in reader.attempt(command).stdout
+            server.stop()
+            assert "generation 2" in reader.run(command)
+            server.start()
+            continue
         if command.startswith("coffer key recover"):
             server.stop()
             server.key_file.unlink()

@@ -11,7 +11,7 @@ from pathlib import Path
 import cryptography.exceptions
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from seal1 import Refused, kdf, open_record, u64
+from seal1 import Refused, kdf, open_record, record_generation, u64
 
 FIXED_SALT = b"seal/1 fixed salt"
 
@@ -38,16 +38,25 @@ class Log:
 
 
 def public_key(metadata_key: bytes) -> bytes:
-    """What checkpoints are verified with."""
+    """What checkpoints under a metadata key are verified with."""
     seed = kdf(metadata_key, FIXED_SALT, "audit", b"signing", 32)
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def verify(folder: Path, store_id: bytes, key: bytes, kept: list[Checkpoint] = ()) -> Log:
-    """Verifies the log in a folder, which must have the checkpoints that were kept elsewhere."""
+def entry_key(metadata_key: bytes) -> bytes:
+    """What entries under a metadata key are sealed with."""
+    return kdf(metadata_key, FIXED_SALT, "audit", b"record", 32)
+
+
+def verify(folder: Path, store_id: bytes, keys: dict[int, bytes], kept: list[Checkpoint] = ()) -> Log:
+    """Verifies the log in a folder, which must have the checkpoints that were kept elsewhere.
+
+    `keys` has the public key of each generation of the metadata key.
+    """
     end = Checkpoint(0, hashlib.sha256(b"coffer audit start 1" + store_id).digest())
     log = Log([], end, end)
     reached = {end}
+    generation = 0
     files = sorted(folder.glob("*.log"))
     for path in files:
         lines = path.read_bytes().split(b"\n")
@@ -65,6 +74,9 @@ def verify(folder: Path, store_id: bytes, key: bytes, kept: list[Checkpoint] = (
                 chained = hashlib.sha256(b"coffer audit 1" + log.end.hash + u64(number) + sealed).digest()
                 if number != log.end.number + 1 or last != chained.hex().encode():
                     raise NotIntact(f"entry {number} does not follow from the one before it")
+                if record_generation(sealed) < generation:
+                    raise NotIntact(f"entry {number} is under a key that was out of use by then")
+                generation = record_generation(sealed)
                 log.end = Checkpoint(number, chained)
                 log.entries.append((number, sealed))
             elif kind == b"c":
@@ -72,8 +84,8 @@ def verify(folder: Path, store_id: bytes, key: bytes, kept: list[Checkpoint] = (
                     raise NotIntact(f"the checkpoint at {number} is not of this chain")
                 message = b"coffer audit checkpoint 1\0" + store_id + u64(number) + log.end.hash
                 try:
-                    Ed25519PublicKey.from_public_bytes(key).verify(decoded(last), message)
-                except cryptography.exceptions.InvalidSignature:
+                    Ed25519PublicKey.from_public_bytes(keys[generation]).verify(decoded(last), message)
+                except (KeyError, cryptography.exceptions.InvalidSignature):
                     raise NotIntact(f"the checkpoint at {number} is not signed") from None
                 log.signed = log.end
             else:
@@ -84,10 +96,9 @@ def verify(folder: Path, store_id: bytes, key: bytes, kept: list[Checkpoint] = (
     return log
 
 
-def open_entries(log: Log, metadata_key: bytes) -> list[bytes]:
-    """The values of the entries, still encoded."""
-    key = kdf(metadata_key, FIXED_SALT, "audit", b"record", 32)
-    return [open_record(key, b"audit", u64(number), sealed) for number, sealed in log.entries]
+def open_entries(log: Log, keys: dict[int, bytes]) -> list[bytes]:
+    """The values of the entries, still encoded. `keys` has the key of entries of each generation."""
+    return [open_record(keys[record_generation(sealed)], b"audit", u64(number), sealed) for number, sealed in log.entries]
 
 
 def fields(line: bytes) -> tuple[bytes, int, bytes, bytes]:

@@ -6,6 +6,7 @@ Numbers in braces are the fields of the records, as docs/spec has them.
 import json
 from dataclasses import dataclass
 
+import audit_log
 import seal1
 from key_files import RootKeys
 
@@ -82,6 +83,16 @@ class SealedStore:
     def open_row(keys, table, row, value):
         key = keys[seal1.record_generation(value)]
         return cbor.decode(seal1.open_record(key, table, row, value))
+
+    def audit_keys(self):
+        """The keys of entries of the audit log, and its public keys, by generation of the metadata key."""
+        entries, public = {}, {}
+        if row := self.rows.get(b"Hearlier-keys"):
+            for earlier in self.open_row(self.system_keys, b"audit", b"Hearlier-keys", row)[0]:
+                entries[earlier[0]], public[earlier[0]] = earlier[1], earlier[2]
+        for generation, key in self.system_keys.items():
+            entries[generation], public[generation] = audit_log.entry_key(key), audit_log.public_key(key)
+        return entries, public
 
     def buckets(self):
         """Name, id and keys by generation of every bucket."""

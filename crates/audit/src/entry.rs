@@ -36,6 +36,11 @@ pub struct Entry {
     pub details: Vec<(String, String)>,
 }
 
+/// The generation of the metadata key that a sealed entry hangs on; `None` if it is none.
+pub(crate) fn generation(sealed: &[u8]) -> Option<u32> {
+    coffer_seal::record_generation(sealed).ok()
+}
+
 impl Entry {
     pub(crate) fn of(event: KeyEvent, time_ms: u64) -> Self {
         let KeyEvent { action, key, who, outcome, details } = event;
@@ -49,12 +54,14 @@ impl Entry {
 
     pub(crate) fn seal(&self, keys: &AuditKeys, number: u64) -> Vec<u8> {
         let record = minicbor::to_vec(self).expect("writing to memory does not fail");
-        keys.records.seal(TABLE, &number.to_be_bytes(), &record)
+        keys.sealing().seal(TABLE, &number.to_be_bytes(), &record)
     }
 
     pub(crate) fn open(keys: &AuditKeys, number: u64, sealed: &[u8]) -> Result<Self, AuditError> {
-        let record = keys.records.open(TABLE, &number.to_be_bytes(), sealed);
-        let entry = record.ok().and_then(|record| minicbor::decode(&record).ok());
-        entry.ok_or(AuditError::Sealed { number })
+        let opened = generation(sealed).and_then(|generation| {
+            let record = keys.records(generation)?.open(TABLE, &number.to_be_bytes(), sealed).ok()?;
+            minicbor::decode(&record).ok()
+        });
+        opened.ok_or(AuditError::Sealed { number })
     }
 }

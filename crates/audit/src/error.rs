@@ -44,6 +44,22 @@ pub enum AuditError {
         /// The number of the entry.
         number: u64,
     },
+    /// An entry hangs on an earlier metadata key than the one before it.
+    #[error("{}, line {line}: entry {number} is sealed under a key that was out of use by then", path.display())]
+    OldKey {
+        /// The file.
+        path: PathBuf,
+        /// The number of the line, from 1.
+        line: u64,
+        /// The number of the entry.
+        number: u64,
+    },
+    /// The log was gone on with under a later metadata key than the store has.
+    #[error("the log has entries under generation {generation} of the metadata key, which the store does not have")]
+    LaterKey {
+        /// The generation.
+        generation: u32,
+    },
     /// A checkpoint that was kept elsewhere is not in the log.
     #[error(
         "the log does not have the checkpoint {text}, which it had before: its end was removed, or it was replaced"

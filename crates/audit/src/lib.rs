@@ -24,7 +24,7 @@ mod tests;
 pub use chain::Checkpoint;
 pub use entry::Entry;
 pub use error::AuditError;
-pub use keys::AuditKeys;
+pub use keys::{AuditKeys, EarlierKeys, PublicKeys};
 pub use log::{AuditLog, AuditStatus};
 pub use reader::{Verified, read_entries, verify};
 pub use root_keys::AuditedRootKeys;

@@ -5,9 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::chain::{self, Checkpoint, Hash};
-use crate::entry::Entry;
+use crate::entry::{self, Entry};
 use crate::error::AuditError;
-use crate::keys::AuditKeys;
+use crate::keys::{AuditKeys, PublicKeys};
 use crate::line::{Line, MAX_LINE_LEN};
 
 /// The end of the name of a file of the log.
@@ -20,13 +20,15 @@ pub struct Verified {
     pub entries: u64,
     /// How far they go.
     pub end: Checkpoint,
+    /// The generation of the metadata key that the last one hangs on; 0 if that is not known.
+    pub generation: u32,
     /// How far they are signed.
     pub signed: Checkpoint,
     /// The last line is cut, as a crash leaves it; it is not counted.
     pub is_cut: bool,
 }
 
-/// Verifies the log in `folder` with what anybody may know: the id of the store and its public key. `kept` are
+/// Verifies the log in `folder` with what anybody may know: the id of the store and its public keys. `kept` are
 /// checkpoints that were kept elsewhere, which the log must have.
 ///
 /// # Errors
@@ -34,15 +36,16 @@ pub struct Verified {
 pub fn verify(
     folder: &Path,
     store_id: &[u8; 16],
-    public_key: &[u8; 32],
+    public_keys: &PublicKeys,
     kept: &[Checkpoint],
 ) -> Result<Verified, AuditError> {
     let mut kept: Vec<_> = kept.to_vec();
     let verified = walk(folder, store_id, Start::First, |path, line, step| {
         match step {
             Step::Entry { .. } => {}
-            Step::Checkpoint { checkpoint, signature } => {
-                if !checkpoint.is_signed(public_key, store_id, signature) {
+            Step::Checkpoint { checkpoint, signature, generation } => {
+                let key = public_keys.get(generation);
+                if !key.is_some_and(|key| checkpoint.is_signed(key, store_id, signature)) {
                     let number = checkpoint.number;
                     return Err(AuditError::Checkpoint { path: path.to_owned(), line, number });
                 }
@@ -93,8 +96,17 @@ enum Start {
 
 /// A line whose place in the chain holds.
 enum Step {
-    Entry { number: u64, sealed: Vec<u8>, hash: Hash },
-    Checkpoint { checkpoint: Checkpoint, signature: Vec<u8> },
+    Entry {
+        number: u64,
+        sealed: Vec<u8>,
+        hash: Hash,
+    },
+    /// A checkpoint, and the generation of the metadata key that the entry before it hangs on: that signs it.
+    Checkpoint {
+        checkpoint: Checkpoint,
+        signature: Vec<u8>,
+        generation: u32,
+    },
 }
 
 impl Step {
@@ -114,7 +126,7 @@ fn walk(
     mut each: impl FnMut(&Path, u64, &Step) -> Result<(), AuditError>,
 ) -> Result<Verified, AuditError> {
     let mut end = Checkpoint { number: 0, hash: chain::start(store_id) };
-    let mut verified = Verified { entries: 0, end, signed: end, is_cut: false };
+    let mut verified = Verified { entries: 0, end, generation: 0, signed: end, is_cut: false };
     let mut files = files(folder)?;
     if start == Start::LastFile {
         files.drain(..files.len().saturating_sub(1));
@@ -154,6 +166,11 @@ fn walk(
                     if end.number.checked_add(1) != Some(entry) || chain::hash(&end.hash, entry, &sealed) != hash {
                         return Err(broken(entry));
                     }
+                    let generation = entry::generation(&sealed).ok_or(AuditError::Sealed { number: entry })?;
+                    if generation < verified.generation {
+                        return Err(AuditError::OldKey { path: path.clone(), line: number, number: entry });
+                    }
+                    verified.generation = generation;
                     end = Checkpoint { number: entry, hash };
                     verified.entries += 1;
                     each(path, number, &Step::Entry { number: entry, sealed, hash })?;
@@ -163,7 +180,8 @@ fn walk(
                         let (path, entry) = (path.clone(), checkpoint.number);
                         return Err(AuditError::Checkpoint { path, line: number, number: entry });
                     }
-                    each(path, number, &Step::Checkpoint { checkpoint, signature })?;
+                    let generation = verified.generation;
+                    each(path, number, &Step::Checkpoint { checkpoint, signature, generation })?;
                     verified.signed = checkpoint;
                 }
             }

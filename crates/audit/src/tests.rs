@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::chain::Checkpoint;
 use crate::reader::files;
-use crate::{AuditError, AuditKeys, AuditLog, Verified, read_entries, verify};
+use crate::{AuditError, AuditKeys, AuditLog, EarlierKeys, Verified, read_entries, verify};
 
 const STORE: [u8; 16] = [7; 16];
 
@@ -18,11 +18,14 @@ const STORE: [u8; 16] = [7; 16];
 struct World {
     folder: TempDir,
     metadata_key: Key32,
+    generation: u32,
+    earlier: Vec<EarlierKeys>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), metadata_key: Key32::generate() }
+        let (folder, metadata_key) = (tempfile::tempdir().unwrap(), Key32::generate());
+        Self { folder, metadata_key, generation: 1, earlier: Vec::new() }
     }
 
     fn path(&self) -> std::path::PathBuf {
@@ -30,7 +33,14 @@ impl World {
     }
 
     fn keys(&self) -> Arc<AuditKeys> {
-        Arc::new(AuditKeys::derive(&self.metadata_key, STORE))
+        Arc::new(AuditKeys::derive(&self.metadata_key, self.generation, STORE, &self.earlier))
+    }
+
+    /// The store gets another metadata key.
+    fn rotate(&mut self) {
+        self.earlier.push(EarlierKeys::of(&self.metadata_key, self.generation));
+        self.metadata_key = Key32::generate();
+        self.generation += 1;
     }
 
     fn open(&self) -> AuditLog {
@@ -38,7 +48,7 @@ impl World {
     }
 
     fn verify(&self, kept: &[Checkpoint]) -> Result<Verified, AuditError> {
-        verify(&self.path(), &STORE, &self.keys().public_key(), kept)
+        verify(&self.path(), &STORE, self.keys().public_keys(), kept)
     }
 
     fn actions(&self) -> Vec<String> {
@@ -184,9 +194,9 @@ async fn a_beginning_that_is_missing_is_found() {
 async fn another_stores_log_or_signature_does_not_verify() {
     let world = written(2).await;
     let other = World::new();
-    let public_key = other.keys().public_key();
-    assert!(matches!(verify(&world.path(), &STORE, &public_key, &[]), Err(AuditError::Checkpoint { .. })));
-    assert!(verify(&world.path(), &[8; 16], &world.keys().public_key(), &[]).is_err());
+    let others = verify(&world.path(), &STORE, other.keys().public_keys(), &[]);
+    assert!(matches!(others, Err(AuditError::Checkpoint { .. })));
+    assert!(verify(&world.path(), &[8; 16], world.keys().public_keys(), &[]).is_err());
     let opened = read_entries(&world.path(), &other.keys(), |_, _| Ok(()));
     assert!(matches!(opened, Err(AuditError::Sealed { number: 1 })));
 }
@@ -242,6 +252,98 @@ async fn a_log_that_was_changed_is_not_gone_on_with() {
     lines.remove(1);
     world.write_lines(&lines);
     assert!(AuditLog::open(&world.path(), world.keys()).is_err());
+}
+
+/// A log of three entries under the first metadata key and three under the second.
+async fn rotated() -> World {
+    let mut world = written(3).await;
+    world.rotate();
+    let log = world.open();
+    for index in 3..6 {
+        log.record(event(&format!("key {index}")));
+        log.flush().await.unwrap();
+    }
+    log.close();
+    world
+}
+
+#[tokio::test]
+async fn a_log_goes_on_under_the_next_metadata_key() {
+    let world = rotated().await;
+    let verified = world.verify(&[]).unwrap();
+    assert_eq!((verified.entries, verified.generation, verified.signed), (6, 2, verified.end));
+    assert_eq!(world.actions(), ["key 0", "key 1", "key 2", "key 3", "key 4", "key 5"]);
+}
+
+#[tokio::test]
+async fn every_part_of_a_log_needs_its_own_public_key() {
+    let world = rotated().await;
+    let keys = world.keys();
+    for generation in [1, 2] {
+        let mut some = keys.public_keys().clone();
+        some.remove(&generation);
+        let refused = verify(&world.path(), &STORE, &some, &[]);
+        assert!(matches!(refused, Err(AuditError::Checkpoint { .. })), "without {generation}");
+        some.insert(generation, keys.public_keys()[&(3 - generation)]);
+        assert!(verify(&world.path(), &STORE, &some, &[]).is_err(), "the wrong one for {generation}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_old_metadata_key_cannot_go_on_with_the_log() {
+    let world = written(3).await;
+    let before = fs::read_to_string(world.file()).unwrap();
+    let mut rotated = world;
+    let old_key = Key32::from_slice(rotated.metadata_key.expose()).unwrap();
+    rotated.rotate();
+    let log = rotated.open();
+    log.record(event("under the new key"));
+    log.flush().await.unwrap();
+    let kept = log.status().signed;
+    log.close();
+    let after = fs::read_to_string(rotated.file()).unwrap();
+    let old = || Arc::new(AuditKeys::derive(&old_key, 1, STORE, &[]));
+    // The log as it is now is not theirs to write.
+    let refused = AuditLog::open(&rotated.path(), old()).err();
+    assert!(matches!(refused, Some(AuditError::LaterKey { generation: 2 })), "{refused:?}");
+    // What they append to the log as it was replaces what came after, and the kept checkpoint shows that.
+    fs::write(rotated.file(), &before).unwrap();
+    let forged = AuditLog::open(&rotated.path(), old()).unwrap();
+    forged.record(event("forged"));
+    forged.flush().await.unwrap();
+    forged.close();
+    assert!(matches!(rotated.verify(&[kept]), Err(AuditError::Missing { .. })));
+    fs::write(rotated.file(), after).unwrap();
+    rotated.verify(&[kept]).unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_under_an_old_key_after_one_under_a_new_key_is_found() {
+    let world = rotated().await;
+    let thief = AuditKeys::derive(&Key32::generate(), 1, STORE, &[]);
+    let sealed = crate::Entry::of(event("forged"), 0).seal(&thief, 7);
+    let end = world.verify(&[]).unwrap().end;
+    let hash = crate::chain::hash(&end.hash, 7, &sealed);
+    let mut lines = world.lines();
+    lines.push(crate::line::Line::Entry { number: 7, sealed, hash }.text().trim_end().to_owned());
+    world.write_lines(&lines);
+    assert!(matches!(world.verify(&[]), Err(AuditError::OldKey { number: 7, .. })));
+}
+
+#[tokio::test]
+async fn what_was_left_unsigned_is_signed_with_the_first_entry_under_the_next_key() {
+    let mut world = written(3).await;
+    let mut lines = world.lines();
+    assert!(lines.pop().unwrap().starts_with("c 3 "));
+    world.write_lines(&lines);
+    world.rotate();
+    let log = world.open();
+    assert_eq!(world.verify(&[]).unwrap().signed.number, 2);
+    log.record(event("key 3"));
+    log.flush().await.unwrap();
+    log.close();
+    let verified = world.verify(&[]).unwrap();
+    assert_eq!((verified.entries, verified.signed.number), (4, 4));
 }
 
 #[tokio::test]

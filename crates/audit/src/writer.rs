@@ -24,6 +24,8 @@ pub(crate) struct Writer {
     /// The length at which the next file begins.
     file_len: u64,
     end: Checkpoint,
+    /// The generation of the metadata key that the last entry hangs on; 0 if there is none in the last file.
+    generation: u32,
     signed: Checkpoint,
     /// Lines that are not written yet.
     pending: Vec<u8>,
@@ -38,15 +40,18 @@ impl Writer {
             sync(parent)?;
         }
         let verified = find_end(folder, &keys.store_id)?;
+        if verified.generation > keys.generation {
+            return Err(AuditError::LaterKey { generation: verified.generation });
+        }
         let path = match files(folder)?.pop() {
             Some(path) => path,
             None => begin(folder, &keys, verified.end)?,
         };
         let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(AuditError::io(&path))?;
         let len = if verified.is_cut { cut(&mut file, &path)? } else { size(&file, &path)? };
-        let (end, signed) = (verified.end, verified.signed);
+        let (end, generation, signed) = (verified.end, verified.generation, verified.signed);
         let (folder, pending) = (folder.to_owned(), Vec::new());
-        let mut writer = Self { folder, keys, file, path, len, file_len, end, signed, pending };
+        let mut writer = Self { folder, keys, file, path, len, file_len, end, generation, signed, pending };
         if writer.len == 0 {
             // A crash in the middle of the first line of a file.
             writer.push_head();
@@ -70,12 +75,14 @@ impl Writer {
         let sealed = entry.seal(&self.keys, number);
         let hash = chain::hash(&self.end.hash, number, &sealed);
         self.end = Checkpoint { number, hash };
+        self.generation = self.keys.generation;
         self.pending.extend_from_slice(Line::Entry { number, sealed, hash }.text().as_bytes());
     }
 
-    /// Adds a checkpoint, if there is anything to sign.
+    /// Adds a checkpoint, if there is anything to sign. What was left unsigned under an earlier metadata key is signed
+    /// with the first entry under this one.
     pub(crate) fn sign(&mut self) {
-        if self.has_unsigned() {
+        if self.has_unsigned() && self.generation == self.keys.generation {
             let signature = self.end.sign(&self.keys.signing, &self.keys.store_id).to_vec();
             self.pending.extend_from_slice(Line::Checkpoint { checkpoint: self.end, signature }.text().as_bytes());
             self.signed = self.end;

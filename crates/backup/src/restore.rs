@@ -88,7 +88,7 @@ pub async fn restore(
                 restored.closed_buckets.push(problem);
             }
             // Without the log this row would say that its end is missing.
-            if !(audit_starts_anew && cold.is_of_audit_log(&row.key)) {
+            if !(audit_starts_anew && cold.is_audit_checkpoint(&row.key)) {
                 batch.put(row).await?;
                 restored.rows += 1;
             }

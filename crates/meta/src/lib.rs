@@ -24,8 +24,10 @@ mod engine;
 mod memory;
 mod pages;
 mod redb_engine;
+mod walk;
 
 pub use engine::{Check, Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot, Write};
 pub use memory::MemoryEngine;
 pub use pages::PageKeys;
 pub use redb_engine::{OpenError, RedbEngine, RedbSettings};
+pub use walk::Pages;

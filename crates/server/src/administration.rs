@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::control::command::{AuditShow, AuditVerify, BackupCreate, Inspect, KeyShow, RestoreAccept};
 use crate::control::{Command, administer, carry_out, print};
 use crate::key_jobs::{DestroyGeneration, JobCommand, RotateBucket, RotateRoot};
+use crate::metadata_key::RotateMetadata;
 use crate::passphrase::PassphraseCommand;
 use crate::shares::{Export, Recover, VerifyBackup};
 
@@ -89,6 +90,8 @@ pub(crate) enum KeyCommand {
     Show(KeyShow),
     /// Make a new generation of the root key, and wrap everything anew under it
     RotateRoot(RotateRoot),
+    /// Make a new metadata key, and write the metadata anew under it; the server must be stopped
+    RotateMetadata(RotateMetadata),
     /// Make a new generation of a bucket's key, and bring everything in the bucket under it
     RotateBucket(RotateBucket),
     /// Destroy an old generation of the root key or of a bucket's, once nothing needs it
@@ -156,6 +159,7 @@ impl KeyCommand {
         match self {
             Self::Show(command) => administer(settings, Command::KeyShow(command), json).await,
             Self::RotateRoot(rotate) => administer(settings, rotate.into(), json).await,
+            Self::RotateMetadata(rotate) => rotate.run(settings, json).await,
             Self::RotateBucket(rotate) => administer(settings, rotate.into(), json).await,
             Self::DestroyGeneration(destroy) => administer(settings, destroy.confirmed()?, json).await,
             Self::Passphrase(command) => command.run(settings, json).await,

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use coffer_audit::{AuditLog, Checkpoint, Verified};
+use coffer_audit::{AuditLog, Checkpoint, EarlierKeys, Verified};
 use coffer_keyring::{KeyAudit as _, KeyEvent, KeyOutcome};
-use coffer_store::{RowChanges, RowTable, Store, StoreError};
+use coffer_meta::Engine;
+use coffer_store::{Bootstrap, RowChanges, RowTable, Store, StoreError};
 use minicbor::{Decode, Encode};
 
 use crate::data::Data;
@@ -18,6 +19,8 @@ use crate::shutdown::Shutdown;
 const KEPT_EVERY: Duration = Duration::from_secs(30);
 /// The key of the row of the last checkpoint.
 const LAST: &[u8] = b"checkpoint";
+/// The key of the row of what earlier metadata keys left.
+pub(crate) const EARLIER: &[u8] = b"earlier-keys";
 
 /// How far the log was signed. Its row is what shows that the end of the log is missing.
 #[derive(Encode, Decode)]
@@ -27,6 +30,22 @@ struct CheckpointRecord {
     number: u64,
     #[cbor(n(1), with = "minicbor::bytes")]
     hash: [u8; 32],
+}
+
+/// What is left of the keys of the log under earlier metadata keys.
+#[derive(Encode, Decode, Default)]
+#[cbor(map)]
+pub(crate) struct EarlierKeysRecord {
+    #[n(0)]
+    pub(crate) keys: Vec<EarlierKeys>,
+}
+
+/// Reads what is left of the keys of the log under earlier metadata keys.
+///
+/// # Errors
+/// When the engine fails, or the row is damaged.
+pub(crate) async fn earlier_keys(bootstrap: &Bootstrap, engine: &dyn Engine) -> Result<EarlierKeysRecord, StoreError> {
+    Ok(bootstrap.row(engine, RowTable::Audit, EARLIER).await?.unwrap_or_default())
 }
 
 /// Notes that a process has opened the store.
@@ -78,8 +97,9 @@ impl AuditHealth {
 /// A sentence for a person.
 pub(crate) async fn verify(data: &Data, others: &[Checkpoint]) -> Result<Verified> {
     let kept: Vec<_> = kept_checkpoint(&data.store).await?.into_iter().chain(others.iter().copied()).collect();
-    let (folder, store_id, public_key) = (data.audit_folder.clone(), *data.store.id(), data.audit_keys.public_key());
-    let verified = tokio::task::spawn_blocking(move || coffer_audit::verify(&folder, &store_id, &public_key, &kept));
+    let (folder, store_id, keys) = (data.audit_folder.clone(), *data.store.id(), Arc::clone(&data.audit_keys));
+    let verified =
+        tokio::task::spawn_blocking(move || coffer_audit::verify(&folder, &store_id, keys.public_keys(), &kept));
     Ok(verified.await??)
 }
 
@@ -120,7 +140,11 @@ pub(crate) async fn finish(data: &Data, metrics: &Metrics) -> Result<()> {
     Ok(())
 }
 
-async fn keep_checkpoint(store: &Store, audit: &AuditLog) -> Result<(), StoreError> {
+/// Keeps the last checkpoint among the rows of the store.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn keep_checkpoint(store: &Store, audit: &AuditLog) -> Result<(), StoreError> {
     let signed = audit.status().signed;
     if kept_checkpoint(store).await?.is_some_and(|kept| kept == signed) {
         return Ok(());

@@ -14,12 +14,14 @@ use coffer_audit::{AuditKeys, AuditLog, AuditedRootKeys};
 use coffer_blob::{LocalBlobs, LocalSettings};
 use coffer_crypto::Key32;
 use coffer_keyring::{KeyAudit, KeyError, RootKeys};
-use coffer_meta::{PageKeys, RedbEngine, RedbSettings};
+use coffer_meta::{OpenError, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{Bootstrap, BootstrapError, Store, SystemClock};
 
+use crate::audit::earlier_keys;
 use crate::config::Settings;
 use crate::key_providers::{self, KeyProviders, Root};
 use crate::lock::DataLock;
+use crate::metadata_key;
 
 /// The metadata engine's file in the data directory.
 pub(crate) const METADATA: &str = "metadata.redb";
@@ -49,7 +51,22 @@ pub(crate) struct Data {
     pub(crate) audit_keys: Arc<AuditKeys>,
     /// Whether the root key was made just now.
     pub(crate) made_key: bool,
-    _lock: DataLock,
+    lock: DataLock,
+}
+
+impl Data {
+    /// Ends the audit log and closes the metadata. The directory stays locked.
+    ///
+    /// # Errors
+    /// When the metadata could not be closed cleanly; what was acknowledged is safe.
+    pub(crate) async fn close(self) -> Result<DataLock> {
+        let audit = Arc::clone(&self.audit);
+        tokio::task::spawn_blocking(move || audit.close())
+            .await
+            .context("the audit log of keys could not be closed")?;
+        self.engine.close().context("the metadata could not be closed cleanly")?;
+        Ok(self.lock)
+    }
 }
 
 /// The data directory, locked and not yet looked into.
@@ -85,6 +102,11 @@ impl<'a> LockedDirectory<'a> {
         Ok(Self { settings, lock: DataLock::acquire(&settings.data)?, waits: false })
     }
 
+    /// The data directory of `lock`, which holds a store.
+    pub(crate) fn locked(settings: &'a Settings, lock: DataLock) -> Self {
+        Self { settings, lock, waits: false }
+    }
+
     /// Opens the store; in an empty directory makes one, and a root key if there is none yet.
     ///
     /// # Errors
@@ -94,11 +116,14 @@ impl<'a> LockedDirectory<'a> {
         let is_new = !Bootstrap::exists(&settings.data) && is_empty(&settings.data)?;
         let providers = KeyProviders::read(settings)?;
         let Root { keys: root, made_key } = providers.root(settings, is_new)?;
-        let bootstrap = self.bootstrap(is_new, &*root).await.map_err(|error| explain(error, settings))?;
+        let candidates = self.bootstrap(is_new, &*root).await.map_err(|error| explain(error, settings))?;
         check_metadata(settings)?;
-        let engine = Arc::new(open_engine(settings, &bootstrap.metadata_key)?);
+        let (bootstrap, engine) = open_engine(settings, candidates)?;
+        let engine = Arc::new(engine);
         let audit_folder = settings.data.join(AUDIT);
-        let audit_keys = Arc::new(AuditKeys::derive(&bootstrap.metadata_key, bootstrap.store_id));
+        let earlier = earlier_keys(&bootstrap, &*engine).await.context("the keys of the audit log cannot be read")?;
+        let Bootstrap { ref metadata_key, generation, store_id } = bootstrap;
+        let audit_keys = Arc::new(AuditKeys::derive(metadata_key, generation, store_id, &earlier.keys));
         let audit = Arc::new(open_audit(&audit_folder, Arc::clone(&audit_keys))?);
         let noted: Arc<dyn RootKeys> = Arc::new(AuditedRootKeys::new(root, Arc::clone(&audit) as Arc<dyn KeyAudit>));
         let root = noted;
@@ -114,19 +139,20 @@ impl<'a> LockedDirectory<'a> {
         );
         self.lock.sign().context("the lock of the data directory cannot be written")?;
         let providers = Arc::new(providers);
-        Ok(Data { store, engine, root, providers, audit, audit_folder, audit_keys, made_key, _lock: self.lock })
+        Ok(Data { store, engine, root, providers, audit, audit_folder, audit_keys, made_key, lock: self.lock })
     }
 }
 
 impl LockedDirectory<'_> {
-    /// Makes or opens the bootstrap file. A server waits for a root key that is away; a wrong one is refused at once.
-    async fn bootstrap(&self, is_new: bool, root: &dyn RootKeys) -> Result<Bootstrap, BootstrapError> {
+    /// Makes or opens the bootstrap file, which has a second metadata key if a rotation of it was interrupted. A server
+    /// waits for a root key that is away; a wrong one is refused at once.
+    async fn bootstrap(&self, is_new: bool, root: &dyn RootKeys) -> Result<Vec<Bootstrap>, BootstrapError> {
         let mut pause = FIRST_PAUSE;
         loop {
             let outcome = if is_new {
-                Bootstrap::create(&self.settings.data, root).await
+                Bootstrap::create(&self.settings.data, root).await.map(|made| vec![made])
             } else {
-                Bootstrap::open(&self.settings.data, root).await
+                Bootstrap::open_all(&self.settings.data, root).await
             };
             match outcome {
                 Err(BootstrapError::RootKey { source: source @ KeyError::Unavailable(_), .. }) if self.waits => {
@@ -165,12 +191,33 @@ fn check_metadata(settings: &Settings) -> Result<()> {
     )
 }
 
-fn open_engine(settings: &Settings, metadata_key: &Key32) -> Result<RedbEngine> {
+/// Opens the metadata under the one of the metadata keys that it is sealed under, and then ends what is left of an
+/// interrupted rotation: the other key, and a file that has not come into use.
+fn open_engine(settings: &Settings, candidates: Vec<Bootstrap>) -> Result<(Bootstrap, RedbEngine)> {
     let path = settings.data.join(METADATA);
+    let engine_settings = engine_settings(settings)?;
+    let last = candidates.len() - 1;
+    for (place, bootstrap) in candidates.into_iter().enumerate() {
+        let engine = match RedbEngine::open(&path, page_keys(&bootstrap.metadata_key), engine_settings.clone()) {
+            Err(OpenError::WrongKey) if place < last => continue,
+            opened => opened.with_context(|| format!("the metadata {} cannot be opened", path.display()))?,
+        };
+        Bootstrap::settle(&settings.data, bootstrap.generation)?;
+        metadata_key::clear(&settings.data)?;
+        return Ok((bootstrap, engine));
+    }
+    unreachable!("the last of the candidates is not passed over")
+}
+
+/// What the metadata is opened with.
+pub(crate) fn engine_settings(settings: &Settings) -> Result<RedbSettings> {
     let cache_bytes = usize::try_from(settings.metadata_cache_mib << 20).context("metadata_cache_mib is too large")?;
-    let keys = PageKeys::new(Key32::from_slice(metadata_key.expose()).expect("a key has the length of a key"));
-    RedbEngine::open(&path, keys, RedbSettings { cache_bytes, ..RedbSettings::default() })
-        .with_context(|| format!("the metadata {} cannot be opened", path.display()))
+    Ok(RedbSettings { cache_bytes, ..RedbSettings::default() })
+}
+
+/// The keys of the pages of metadata under this metadata key.
+pub(crate) fn page_keys(metadata_key: &Key32) -> PageKeys {
+    PageKeys::new(Key32::from_slice(metadata_key.expose()).expect("a key has the length of a key"))
 }
 
 /// Opens the audit log of keys. One that somebody changed is not gone on with: it is evidence.

@@ -27,6 +27,7 @@ mod kms;
 mod listen;
 mod lock;
 mod logs;
+mod metadata_key;
 mod metrics;
 mod notification;
 mod outbound;

@@ -29,6 +29,7 @@ mod lifecycle;
 mod list;
 mod list_versions;
 mod logging;
+mod metadata_key;
 mod names;
 mod notifications;
 mod object;
@@ -74,6 +75,7 @@ pub use lifecycle::{LifecycleJob, LifecycleProgress, LifecycleSettings, Lifecycl
 pub use list::{ListEntry, ListObjects, ObjectPage};
 pub use list_versions::{ListVersions, VersionEntry, VersionPage};
 pub use logging::{BucketLogging, LogKeyFormat};
+pub use metadata_key::{CopiedRows, NextMetadataKey};
 pub use names::{
     BucketName, InstanceId, InvalidBucketName, InvalidObjectKey, MAX_OBJECT_KEY_LEN, ObjectKey, VersionId,
 };

@@ -10,6 +10,7 @@ use crate::bootstrap::Bootstrap;
 use crate::error::{Committed, StoreError};
 use crate::keys::open_with;
 use crate::records::{BucketRecord, encode};
+use crate::rows::RowTable;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 
@@ -80,8 +81,8 @@ impl ColdRows {
 
     /// Whether a row says how far the audit log beside the store was signed.
     #[must_use]
-    pub fn is_of_audit_log(&self, key: &[u8]) -> bool {
-        key.starts_with(&Table::Audit.prefix())
+    pub fn is_audit_checkpoint(&self, key: &[u8]) -> bool {
+        key == RowTable::Audit.row(b"checkpoint")
     }
 
     /// Whether a row is a bucket; if so, its keys were found to be wrapped by root keys that there are.

@@ -1,9 +1,13 @@
 //! Sealed rows for what lies above the store and belongs to no bucket: accounts, users, access keys.
 
 use bytes::Bytes;
-use coffer_meta::{Commit, Direction, KeyRange};
+use coffer_crypto::Key32;
+use coffer_meta::{Commit, Direction, Engine, KeyRange};
+use coffer_seal::RecordKey;
 
+use crate::bootstrap::Bootstrap;
 use crate::error::{Committed, StoreError};
+use crate::keys::open_with;
 use crate::store::Store;
 use crate::tables::Table;
 
@@ -23,7 +27,7 @@ pub enum RowTable {
 }
 
 impl RowTable {
-    fn table(self) -> Table {
+    pub(crate) fn table(self) -> Table {
         match self {
             Self::Audit => Table::Audit,
             Self::Identity => Table::Identity,
@@ -33,7 +37,7 @@ impl RowTable {
         }
     }
 
-    fn row(self, key: &[u8]) -> Vec<u8> {
+    pub(crate) fn row(self, key: &[u8]) -> Vec<u8> {
         let mut row = self.table().prefix();
         row.extend_from_slice(key);
         row
@@ -114,6 +118,24 @@ impl Store {
     #[must_use]
     pub fn open_token<T: for<'b> minicbor::Decode<'b, ()>>(&self, bound_to: &[u8], token: &[u8]) -> Option<T> {
         self.open_system(Table::Token, bound_to, token).ok()
+    }
+}
+
+impl Bootstrap {
+    /// Reads a row before there is a store over them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the engine fails or the row is damaged.
+    pub async fn row<T: for<'b> minicbor::Decode<'b, ()>>(
+        &self,
+        engine: &dyn Engine,
+        table: RowTable,
+        key: &[u8],
+    ) -> Result<Option<T>, StoreError> {
+        let row = table.row(key);
+        let Some(sealed) = engine.get(&row).await? else { return Ok(None) };
+        let metadata_key = Key32::from_slice(self.metadata_key.expose()).expect("a key has the length of a key");
+        open_with(&RecordKey::new(metadata_key, self.generation), table.table(), &row, &sealed).map(Some)
     }
 }
 

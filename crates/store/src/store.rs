@@ -111,6 +111,12 @@ impl Store {
         &self.0.store_id
     }
 
+    /// The generation of the metadata key.
+    #[must_use]
+    pub fn metadata_key_generation(&self) -> u32 {
+        self.0.system.generation()
+    }
+
     /// What stands for a name where nothing is sealed, such as in a log: 16 hexadecimal digits, the same for the same
     /// `name` within the same `scope` for as long as the store has its metadata key.
     #[must_use]

@@ -59,6 +59,67 @@ pub(crate) enum Table {
 }
 
 impl Table {
+    /// Every kind of row.
+    const ALL: [Self; 23] = [
+        Self::Credential,
+        Self::Bucket,
+        Self::Account,
+        Self::InlineData,
+        Self::Notification,
+        Self::Garbage,
+        Self::Audit,
+        Self::Identity,
+        Self::Replication,
+        Self::AccessKey,
+        Self::Job,
+        Self::DeleteMarker,
+        Self::NullVersion,
+        Self::Object,
+        Self::Part,
+        Self::PartList,
+        Self::BlobReference,
+        Self::Token,
+        Self::Upload,
+        Self::Version,
+        Self::Kms,
+        Self::EndedUpload,
+        Self::KeyBackup,
+    ];
+
+    /// The table of a row; `None` if it is of none that this program knows.
+    pub(crate) fn of(row: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| row.first() == Some(&table.letter()))
+    }
+
+    /// Whether its records are sealed under the metadata key of the store.
+    pub(crate) const fn is_system(self) -> bool {
+        match self {
+            Self::Credential
+            | Self::Bucket
+            | Self::Account
+            | Self::Notification
+            | Self::Garbage
+            | Self::Audit
+            | Self::Identity
+            | Self::Replication
+            | Self::AccessKey
+            | Self::Job
+            | Self::BlobReference
+            | Self::Token
+            | Self::Kms
+            | Self::EndedUpload
+            | Self::KeyBackup => true,
+            Self::InlineData
+            | Self::DeleteMarker
+            | Self::NullVersion
+            | Self::Object
+            | Self::Part
+            | Self::PartList
+            | Self::Upload
+            | Self::Version => false,
+        }
+    }
+
     /// The letter that starts the keys of the table.
     pub(crate) const fn letter(self) -> u8 {
         match self {
@@ -429,6 +490,16 @@ mod tests {
         assert_eq!(parse_notification(&rows[1][1..]), None);
         assert_eq!(parse_notification(&rows[1][..18]), None);
         assert_eq!(parse_notification(&after_notifications_of("b")), None);
+    }
+
+    #[test]
+    fn every_table_is_found_by_its_letter() {
+        for table in Table::ALL {
+            assert_eq!(Table::of(&table.prefix()), Some(table));
+        }
+        let letters: std::collections::BTreeSet<_> = Table::ALL.iter().map(|table| table.letter()).collect();
+        assert_eq!(letters.len(), Table::ALL.len());
+        assert_eq!((Table::of(b""), Table::of(b"a"), Table::of(b"F")), (None, None, None));
     }
 
     #[test]

@@ -89,11 +89,12 @@ pub(crate) async fn carry_out(settings: &Settings, command: Command) -> Result<R
 }
 
 /// How an operator is called in the audit log.
-fn operator(uid: u32) -> String {
+pub(crate) fn operator(uid: u32) -> String {
     format!("operator uid {uid}")
 }
 
-fn show(line: &str) {
+/// Shows on stderr how far something is.
+pub(crate) fn show(line: &str) {
     // An empty line says no more than that it goes on. Progress that nobody can see is no reason to stop.
     if !line.is_empty() {
         let _ = writeln!(io::stderr(), "{line}");

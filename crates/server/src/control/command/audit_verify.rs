@@ -1,5 +1,8 @@
 //! `coffer audit verify`
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use coffer_audit::Checkpoint;
@@ -28,14 +31,21 @@ impl AuditVerify {
         data.audit.flush().await.context("the audit log of keys cannot be written")?;
         let verified = audit::verify(data, &kept).await?;
         let (store, public_key) = (hex::encode(data.store.id()), hex::encode(data.audit_keys.public_key()));
+        let public_keys: BTreeMap<_, _> =
+            data.audit_keys.public_keys().iter().map(|(generation, key)| (*generation, hex::encode(key))).collect();
         let checkpoint = verified.signed.text();
-        let text = format!(
+        let mut text = format!(
             "intact: {} entries, signed up to entry {}\ncheckpoint  {checkpoint}\nstore       {store}\npublic key  \
              {public_key}\n",
             verified.entries, verified.signed.number
         );
+        for (generation, key) in public_keys.iter().rev().skip(1) {
+            writeln!(text, "            {key}  of entries under generation {generation} of the metadata key")
+                .expect("a String takes any text");
+        }
         let data = json!({
             "entries": verified.entries, "checkpoint": checkpoint, "store": store, "public_key": public_key,
+            "public_keys": public_keys,
         });
         Ok(Report { text, data })
     }

@@ -25,8 +25,10 @@ impl KeyShow {
         let generations = root.generations().await.context("the generations of the root key cannot be listed")?;
         let root_id = hex::encode(description.root_id);
         let store_id = hex::encode(session.administration.data.store.id());
+        let metadata = session.administration.data.store.metadata_key_generation();
         let mut text = format!(
-            "store        {store_id}\nprovider     {}\nroot key     {root_id}\nfingerprint  {}  (generation {})\n\n",
+            "store        {store_id}\nprovider     {}\nroot key     {root_id}\nfingerprint  {}  (generation {})\nmetadata     \
+             generation {metadata}\n\n",
             description.provider, description.fingerprint, description.generation
         );
         let now = SystemClock.now_ms() / 1000;
@@ -55,6 +57,7 @@ impl KeyShow {
             "root_id": root_id,
             "generation": description.generation,
             "fingerprint": description.fingerprint,
+            "metadata_key_generation": metadata,
             "generations": generations,
             "backup_verified": backup.is_some(),
             "backup_verified_ms": backup.map(|backup| backup.verified_ms),
