@@ -117,8 +117,8 @@ def test_an_independent_decoder_opens_what_is_under_the_new_key(filled):
     store = SealedStore(filled.server)
     assert list(store.system_keys) == [2]
     objects = {each.key: each for each in store.objects()}
-    assert objects["big"].open().body == BIG and objects["customer"].open(KEY_A.raw).body == BIG
-    assert objects["kms"].open().body == BIG and objects["dsse"].open().body == BIG
+    assert objects["big"].open().read_all() == BIG and objects["customer"].open(KEY_A.raw).read_all() == BIG
+    assert objects["kms"].open().read_all() == BIG and objects["dsse"].open().read_all() == BIG
 
 
 def test_a_copy_of_the_old_metadata_opens_with_nothing_that_is_left(filled):
