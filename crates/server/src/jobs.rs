@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use coffer_iam::Iam;
 use coffer_keyring::KeyAudit;
-use coffer_kms::{Kms, WrappedMaterial};
+use coffer_kms::{ForJobs, Kms, WrappedMaterial};
 use coffer_replication::Replicator;
 use coffer_s3::log::BucketLogs;
 use coffer_store::{
@@ -152,12 +152,13 @@ pub(crate) async fn keep_up_keys(kms: Kms, day: Duration, mut shutdown: Shutdown
 }
 
 /// What jobs over keys reach besides the store.
-pub(crate) fn environment(settings: &Settings, data: &Data) -> JobEnvironment {
+pub(crate) fn environment(settings: &Settings, data: &Data, kms: &Kms) -> JobEnvironment {
     JobEnvironment {
         elsewhere: vec![
             Arc::new(BootstrapFile::new(settings.data.clone(), Arc::clone(&data.root))),
             Arc::new(WrappedMaterial::new(data.store.clone(), Arc::clone(&data.root))),
         ],
+        data_keys: Arc::new(ForJobs::new(kms.clone())),
         audit: Arc::clone(&data.audit) as Arc<dyn KeyAudit>,
     }
 }

@@ -27,6 +27,17 @@ pub(crate) struct RotateBucket {
     detach: bool,
 }
 
+/// `coffer key reseal`
+#[derive(Debug, PartialEq, Eq, Args)]
+pub(crate) struct Reseal {
+    /// The bucket
+    #[arg(value_name = "BUCKET")]
+    bucket: String,
+    /// Start the job and do not follow it
+    #[arg(long)]
+    detach: bool,
+}
+
 /// `coffer key destroy-generation`
 #[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct DestroyGeneration {
@@ -85,6 +96,12 @@ impl From<RotateRoot> for Command {
 impl From<RotateBucket> for Command {
     fn from(RotateBucket { bucket, detach }: RotateBucket) -> Self {
         Self::StartJob(StartJob { task: Task::RotateBucket { bucket }, detach })
+    }
+}
+
+impl From<Reseal> for Command {
+    fn from(Reseal { bucket, detach }: Reseal) -> Self {
+        Self::StartJob(StartJob { task: Task::Reseal { bucket }, detach })
     }
 }
 

@@ -224,7 +224,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
     tasks.spawn(jobs::follow_lifecycle_rules(data.store.clone(), lifecycle, Arc::clone(&metrics), shutdown.clone()));
     let day = Duration::from_millis(settings.kms_day_ms);
     tasks.spawn(jobs::keep_up_keys(handler.kms().clone(), day, shutdown.clone()));
-    let key_jobs = jobs::environment(settings, data);
+    let key_jobs = jobs::environment(settings, data, handler.kms());
     tasks.spawn(jobs::run_key_jobs(data.store.clone(), key_jobs, shutdown.clone()));
     let grace = Duration::from_secs(settings.garbage_grace_seconds);
     tasks.spawn(jobs::collect_garbage(data.store.clone(), grace, shutdown));

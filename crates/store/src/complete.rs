@@ -85,6 +85,8 @@ impl Store {
             match self.complete_found(bucket, key, &complete, &upload).await {
                 // The upload has ended or a part was replaced meanwhile: look again.
                 Err(StoreError::NoSuchUpload) => {}
+                // Or it got other object keys between two reads.
+                Err(StoreError::Damaged(_)) if self.has_changed(&upload).await? => {}
                 Err(error @ StoreError::InvalidPart { .. }) => {
                     // Or is the part gone because the upload has ended meanwhile?
                     match self.find_upload(bucket, key, complete.upload_id).await {

@@ -86,7 +86,7 @@ impl Store {
 
     /// Makes a copy that shares the blob of its source: a new object key, the part key boxed again under it.
     ///
-    /// `None` when the checksum that is asked for is not at hand.
+    /// `None` when the checksum that is asked for is not at hand, or the source has changed meanwhile.
     async fn share(
         &self,
         source: &ObjectReader<'_>,
@@ -102,15 +102,17 @@ impl Store {
             return Ok(None);
         }
         let [part] = source.parts() else { return Ok(None) };
-        let blob = part.blob();
-        let plain_len = part.plain_len;
+        let (blob, plain_len) = (part.blob(), part.plain_len);
+        let row = (source.found().row.clone(), source.found().sealed.clone());
+        // The generations of another bucket's key say nothing here.
+        let since = part.since.filter(|_| source.bucket().id() == bucket.id());
         let Some(opened_part) = opened.parts.into_iter().next() else { return Ok(None) };
         let instance = InstanceId::new(self.now_ms());
         let sums = (SumsType::FullObject, checksums);
         let object = NewSingle {
             instance,
             sealing: Sealing::begin(bucket, key, instance, copy.encryption, headers.clone()),
-            part: SinglePart { plain_len, keys: opened_part.keys, data: PartData::Shared(blob) },
+            part: SinglePart { plain_len, keys: opened_part.keys, data: PartData::Shared(blob, row), since },
             md5: match copy.encryption {
                 Encryption::SseS3 => md5_of(&source.info().etag),
                 Encryption::SseC(_) | Encryption::SseKms(_) | Encryption::DsseKms(_) => None,
@@ -122,7 +124,10 @@ impl Store {
             lock: copy.lock,
             origin: copy.origin.clone(),
         };
-        let record = self.commit_single(bucket, key, object, &copy.conditions).await?;
+        let record = match self.commit_single(bucket, key, object, &copy.conditions).await {
+            Err(StoreError::NoSuchUpload) => return Ok(None),
+            record => record?,
+        };
         Ok(Some(StoredObject { info: record.info(headers)?, sums: Some(sums) }))
     }
 }

@@ -16,6 +16,12 @@ impl LayerKeys {
         Self(object_keys.iter().map(ObjectKeys::derive).collect())
     }
 
+    /// The keys of each layer, the inner one first, of which there is one at least.
+    pub(crate) fn of(layers: Vec<ObjectKeys>) -> Self {
+        assert!(!layers.is_empty(), "an object has a layer");
+        Self(layers)
+    }
+
     /// Those of the first layer, which has the head box and the sums box.
     pub(crate) fn first(&self) -> &ObjectKeys {
         &self.0[0]
@@ -54,6 +60,27 @@ impl LayerKeys {
     pub(crate) fn checksums_of(&self, part: &PartRecord) -> Result<Checksums, StoreError> {
         let first = part.boxes.first().ok_or_else(|| StoreError::Damaged("a part has no box".to_owned()))?;
         Ok(self.first().open_part_box(part.number, &first.0)?.checksums)
+    }
+
+    /// The keys of a part, its flags and its checksums.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when it was not sealed under these keys, or is of another length.
+    pub(crate) fn open_part(&self, part: &PartRecord) -> Result<(PartKeys, u8, Checksums), StoreError> {
+        if part.boxes.len() != self.count() {
+            return Err(StoreError::Damaged("a part has other layers than its object".to_owned()));
+        }
+        let mut opened = Vec::with_capacity(self.count());
+        for (keys, sealed) in self.0.iter().zip(&part.boxes) {
+            let part_box = keys.open_part_box(part.number, &sealed.0)?;
+            if part_box.plain_len != part.plain_len {
+                return Err(StoreError::Damaged("a part has another length than its box says".to_owned()));
+            }
+            opened.push(part_box);
+        }
+        let mut layers = opened.into_iter();
+        let inner = layers.next().expect("there is a box for each layer, of which there is one at least");
+        Ok((PartKeys::new(inner.key, layers.next().map(|outer| outer.key)), inner.flags, inner.checksums))
     }
 
     /// The layout tag of each layer.

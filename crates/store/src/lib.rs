@@ -68,7 +68,7 @@ pub use garbage::Collected;
 pub use inspect::{Check, CheckOutcome, Inspection, LayerKey, PartInspection};
 pub use jobs::{
     BootstrapFile, Destroyed, JobCounts, JobEnvironment, JobError, JobId, JobInfo, JobReport, JobRunner, JobSpec,
-    JobState, JobStep, WrappedKeys, WrappedKeysBatch,
+    JobState, JobStep, LeftObject, NewKeys, ServiceDataKeys, WrappedKeys, WrappedKeysBatch,
 };
 pub use kms::{Keys, KmsEncryption, KmsInfo};
 pub use lifecycle::{LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep};

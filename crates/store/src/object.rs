@@ -122,6 +122,20 @@ pub(crate) struct NewObject {
     pub(crate) shared: Vec<BlobId>,
 }
 
+impl NewObject {
+    /// Notes which generation of the bucket's key keys that were drawn for this object are first stored under. A
+    /// completion draws none: those of an upload are stored already.
+    fn note_generation(&mut self, generation: u32) {
+        let has_new_parts = self.inline.is_some() || !self.fresh.is_empty();
+        if has_new_parts {
+            self.parts.iter_mut().for_each(|part| part.since = Some(generation));
+        }
+        if has_new_parts || !self.shared.is_empty() {
+            self.record.seal.since = Some(generation);
+        }
+    }
+}
+
 /// Parts that an object's own row holds at the most: listings read that row.
 const MOST_PARTS_IN_ROW: usize = 4;
 
@@ -191,7 +205,7 @@ impl Store {
     /// When this returns, the object is on stable storage.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchUpload`] when a check of `extra` does not hold: only completions have some.
+    /// [`StoreError::NoSuchUpload`] when a check of `extra` does not hold: completions and copies that share have some.
     pub(crate) async fn commit_object(
         &self,
         bucket: &Bucket,
@@ -204,8 +218,8 @@ impl Store {
         let instance = InstanceId(new.record.instance_id);
         let row = tables::object(bucket.id(), key);
         let mut bucket = bucket.clone();
-        let parts = std::mem::take(&mut new.parts);
-        let mut part_rows = self.place_parts(&bucket, instance, &mut new.record, &parts);
+        new.note_generation(bucket.keys().generation());
+        let mut part_rows = self.place_parts(&bucket, instance, &mut new.record, &new.parts);
         let tags = tags_of(&new.record);
         let asked_lock = new.record.lock;
         let mode = new.record.seal.mode()?;
@@ -265,7 +279,8 @@ impl Store {
                     let generation = bucket.keys().generation();
                     bucket = self.same_bucket(&bucket).await?;
                     if bucket.keys().generation() != generation {
-                        part_rows = self.place_parts(&bucket, instance, &mut new.record, &parts);
+                        new.note_generation(bucket.keys().generation());
+                        part_rows = self.place_parts(&bucket, instance, &mut new.record, &new.parts);
                     }
                     attempts.lost(lost).await?;
                 }

@@ -9,9 +9,10 @@ use crate::bucket::Bucket;
 use crate::checksum::Hasher;
 use crate::error::{Committed, StoreError};
 use crate::kms::Keys;
+use crate::layers::LayerKeys;
 use crate::names::{InstanceId, ObjectKey};
 use crate::put::MAX_PUT_LEN;
-use crate::records::{PartRecord, UploadPartRecord};
+use crate::records::{ByteRecord, PartRecord, UploadPartRecord, UploadRecord};
 use crate::sealing::EncryptionMode;
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
@@ -82,8 +83,10 @@ impl Store {
         let part = self.ingest_blob(body, hasher, keys.count(), MAX_PUT_LEN).await?;
 
         let flags = if upload.record.is_layout_bound()? { FLAG_LAYOUT } else { 0 };
-        let checksums = part.digests.checksums;
-        let boxes = keys.seal_part_boxes(put.number, &part.keys, part.plain_len, flags, &checksums);
+        let checksums = &part.digests.checksums;
+        let boxes_under =
+            |keys: &LayerKeys| keys.seal_part_boxes(put.number, &part.keys, part.plain_len, flags, checksums);
+        let boxes = boxes_under(&keys);
         let md5 = etag_is_md5.then_some(part.digests.md5).flatten();
         let record = UploadPartRecord {
             etag: md5.unwrap_or_else(|| opaque_etag(&boxes[0].0)),
@@ -94,14 +97,16 @@ impl Store {
                 locator: part.location.id().0,
                 inline: part.location.is_inline(),
                 boxes,
+                since: None,
             },
         };
+        let (etag, last_modified_ms) = (hex::encode(record.etag), record.last_modified_ms);
         // `part` holds the pin of the blob until its reference is committed.
-        if let Err(error) = self.commit_part(bucket, key, upload, &record).await {
+        if let Err(error) = self.commit_part(bucket, key, upload, put.keys, record, boxes_under).await {
             self.discard(part.location.id(), &error).await;
             return Err(error);
         }
-        Ok(StoredPart { etag: hex::encode(record.etag), last_modified_ms: record.last_modified_ms, checksums })
+        Ok(StoredPart { etag, last_modified_ms, checksums: part.digests.checksums })
     }
 
     /// Puts a part in the place of the one with its number, if there is one, while the upload is in progress.
@@ -110,7 +115,9 @@ impl Store {
         bucket: &Bucket,
         key: &ObjectKey,
         mut upload: FoundUpload,
-        record: &UploadPartRecord,
+        keys: Keys<'_>,
+        mut record: UploadPartRecord,
+        boxes_under: impl Fn(&LayerKeys) -> Vec<ByteRecord>,
     ) -> Result<(), StoreError> {
         let upload_id = InstanceId(upload.record.upload_id);
         let row = tables::part(bucket.id(), upload_id, record.part.number);
@@ -120,18 +127,30 @@ impl Store {
             let mut commit = Commit::new();
             bucket.check(&mut commit);
             commit.check(upload.row.clone(), Some(upload.sealed.clone())).check(row.clone(), old.clone());
+            if let Some(turn) = upload.record.turn {
+                let mut waiting = UploadRecord { turn: Some(turn.wrapping_add(1)), ..upload.record.clone() };
+                waiting.seal.renew(&bucket, key.as_bytes(), upload_id)?;
+                commit.put(upload.row.clone(), bucket.keys().seal(Table::Upload, &upload.row, &waiting));
+            }
             if let Some(old) = old {
                 let old: UploadPartRecord = bucket.keys().open(Table::Part, &row, &old)?;
                 self.queue_garbage(&mut commit, &[old.part.blob()]);
             }
             self.put_first_reference(&mut commit, record.part.blob());
-            commit.put(row.clone(), bucket.keys().seal(Table::Part, &row, record));
+            record.part.since = Some(bucket.keys().generation());
+            commit.put(row.clone(), bucket.keys().seal(Table::Part, &row, &record));
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(()),
                 // Another attempt at the same part, another key of the bucket, or the upload has ended, which shows here.
                 Committed::Conflict(_) => {
                     bucket = self.same_bucket(&bucket).await?;
+                    let before = upload.record.seal.since;
                     upload = self.find_upload(&bucket, key, upload_id).await?;
+                    if upload.record.seal.since != before {
+                        // The upload has other object keys.
+                        let keys = upload.record.seal.open(&bucket, key, upload_id, keys).await?;
+                        record.part.boxes = boxes_under(&keys);
+                    }
                 }
             }
         }

@@ -111,6 +111,9 @@ impl Store {
     }
 
     /// Commits an object of one part.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchUpload`] when the record that names a shared blob is not as it was any more.
     pub(crate) async fn commit_single(
         &self,
         bucket: &Bucket,
@@ -126,6 +129,7 @@ impl Store {
             locator: new.part.id().0,
             inline: matches!(new.part.data, PartData::Inline(..)),
             boxes: keys.seal_part_boxes(0, &new.part.keys, plain_len, FLAG_LAYOUT, &Checksums::new()),
+            since: new.part.since,
         };
         let (sums_type, checksums) = &new.sums;
         let sums_box = keys.first().seal_sums_box(*sums_type, checksums);
@@ -156,10 +160,15 @@ impl Store {
         match &new.part.data {
             PartData::Inline(id, sealed) => object.inline = Some((*id, sealed.clone())),
             PartData::Fresh(location) => object.fresh.push(location.id()),
-            PartData::Shared(id) => object.shared.push(*id),
+            PartData::Shared(id, _) => object.shared.push(*id),
         }
         // `new.part` holds the pin of a fresh blob until its reference is committed.
-        let committed = self.commit_object(bucket, key, object, conditions, &new.origin, |_| {}).await;
+        let committed = self.commit_object(bucket, key, object, conditions, &new.origin, |commit| {
+            if let PartData::Shared(_, (row, sealed)) = &new.part.data {
+                commit.check(row.clone(), Some(sealed.clone()));
+            }
+        });
+        let committed = committed.await;
         if let (Err(error), PartData::Fresh(location)) = (&committed, &new.part.data) {
             self.discard(location.id(), error).await;
         }
@@ -188,6 +197,8 @@ pub(crate) struct SinglePart {
     pub(crate) plain_len: u64,
     pub(crate) keys: PartKeys,
     pub(crate) data: PartData,
+    /// Where its keys are stored already: since which generation of the key of this bucket, if that is known.
+    pub(crate) since: Option<u32>,
 }
 
 /// Where the sealed bytes of a part are, and whose they are.
@@ -195,8 +206,9 @@ pub(crate) enum PartData {
     Inline(BlobId, Bytes),
     /// No record names the blob yet.
     Fresh(Location),
-    /// Another record names the blob too.
-    Shared(BlobId),
+    /// Another record names the blob too: its row, and what is there. It has the part keys as well, and once it gets
+    /// others, nothing may come to have the old ones.
+    Shared(BlobId, (Vec<u8>, Bytes)),
 }
 
 impl SinglePart {
@@ -205,12 +217,12 @@ impl SinglePart {
             Location::Inline(id, sealed) => PartData::Inline(id, sealed),
             blob @ Location::Blob(..) => PartData::Fresh(blob),
         };
-        Self { plain_len: part.plain_len, keys: part.keys, data }
+        Self { plain_len: part.plain_len, keys: part.keys, data, since: None }
     }
 
     fn id(&self) -> BlobId {
         match &self.data {
-            PartData::Inline(id, _) | PartData::Shared(id) => *id,
+            PartData::Inline(id, _) | PartData::Shared(id, _) => *id,
             PartData::Fresh(location) => location.id(),
         }
     }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use coffer_crypto::Key32;
 use coffer_seal::{
-    Checksums, Kind, OpenError, OpenedObject, PartOpener, SealedObject, SealedPart, open_object, open_object_range,
-    sealed_range, segments_of,
+    Checksums, Kind, OpenError, OpenedObject, PartKeys, PartOpener, SealedObject, SealedPart, open_object,
+    open_object_range, sealed_range, segments_of,
 };
 use tokio::sync::OnceCell;
 
@@ -35,6 +35,8 @@ pub struct ObjectReader<'k> {
     /// What the KMS said: it is asked once, when the data key is needed.
     data_key: OnceCell<Option<Key32>>,
     record: ObjectRecord,
+    /// Where it was found.
+    found: Found,
     info: ObjectInfo,
     parts: Vec<PartRecord>,
     /// The sealed bytes of an object that lies in the engine.
@@ -105,6 +107,7 @@ impl Store {
             keys,
             data_key: OnceCell::new(),
             record,
+            found,
             info,
             parts,
             inline,
@@ -175,7 +178,7 @@ impl ObjectReader<'_> {
     /// # Errors
     /// [`StoreError::Damaged`] when the object does not verify; [`StoreError::Kms`].
     pub async fn part_infos(&self) -> Result<Vec<PartInfo>, StoreError> {
-        let opened = self.open_with(open_object).await?;
+        let opened = self.open_all().await?;
         Ok(opened
             .parts
             .into_iter()
@@ -200,9 +203,34 @@ impl ObjectReader<'_> {
         self.keys.customer
     }
 
+    /// The bucket that it is in.
+    pub(crate) fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    /// What was found, and where.
+    pub(crate) fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// The record that was found.
+    pub(crate) fn record(&self) -> &ObjectRecord {
+        &self.record
+    }
+
+    /// The sealed bytes of an object that lies in the engine.
+    pub(crate) fn inline(&self) -> Option<&Bytes> {
+        self.inline.as_ref()
+    }
+
     /// The parts of the object.
     pub(crate) fn parts(&self) -> &[PartRecord] {
         &self.parts
+    }
+
+    /// Verifies the object and opens the boxes of all its parts.
+    pub(crate) async fn open_all(&self) -> Result<OpenedObject, StoreError> {
+        self.open_with(open_object).await
     }
 
     /// Verifies the object and opens the boxes of the parts that `range` touches.
@@ -258,27 +286,9 @@ impl ObjectReader<'_> {
         let opened = self.open(range.clone()).await?;
         let mut runs = VecDeque::new();
         for part in opened.parts {
-            let record = &self.parts[part.index];
             let end = part.offset + part.plain_len;
             let within = range.start.max(part.offset) - part.offset..range.end.min(end) - part.offset;
-            let layers = part.keys.layers();
-            let opener = PartOpener::new(part.keys, part.plain_len);
-            let data = match self.inline.take() {
-                Some(sealed) if record.inline => {
-                    opener.verify_blob_len(sealed.len() as u64)?;
-                    RunData::Inline(sealed)
-                }
-                _ => RunData::Blob(record.blob()),
-            };
-            runs.push_back(Run {
-                data,
-                opener,
-                layers,
-                plain_len: part.plain_len,
-                next: within.start,
-                end: within.end,
-                first: true,
-            });
+            runs.push_back(Run::new(&self.parts[part.index], part.keys, self.inline.take(), within)?);
         }
         let mut stream = ObjectStream { store: self.store, runs, ready: VecDeque::new(), _pins: self.pins };
         stream.fill().await?;
@@ -316,6 +326,18 @@ enum RunData {
 }
 
 impl ObjectStream {
+    /// The plaintext of one part, whose keys and length are verified; `sealed` are its sealed bytes if they lie in the
+    /// engine. Somebody else keeps its blob from going away.
+    pub(crate) fn of_part(
+        store: &Store,
+        part: &PartRecord,
+        keys: PartKeys,
+        sealed: Option<Bytes>,
+    ) -> Result<Self, StoreError> {
+        let run = Run::new(part, keys, sealed, 0..part.plain_len)?;
+        Ok(Self { store: store.clone(), runs: [run].into(), ready: VecDeque::new(), _pins: Vec::new() })
+    }
+
     /// Returns the next piece, or `None` at the end.
     ///
     /// # Errors
@@ -350,6 +372,21 @@ impl ObjectStream {
 }
 
 impl Run {
+    /// The bytes `within` of a part; `sealed` are its sealed bytes if they lie in the engine.
+    fn new(part: &PartRecord, keys: PartKeys, sealed: Option<Bytes>, within: Range<u64>) -> Result<Self, StoreError> {
+        let layers = keys.layers();
+        let opener = PartOpener::new(keys, part.plain_len);
+        let data = match sealed {
+            Some(sealed) if part.inline => {
+                opener.verify_blob_len(sealed.len() as u64)?;
+                RunData::Inline(sealed)
+            }
+            _ => RunData::Blob(part.blob()),
+        };
+        let (next, end) = (within.start, within.end);
+        Ok(Self { data, opener, layers, plain_len: part.plain_len, next, end, first: true })
+    }
+
     /// Reads one unit of segments, opens it, and appends what of it was asked for.
     async fn read(&mut self, store: &Store, ready: &mut VecDeque<Bytes>) -> Result<(), StoreError> {
         if self.next >= self.end && !(self.first && self.plain_len == 0) {

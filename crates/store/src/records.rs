@@ -22,7 +22,8 @@ pub(crate) use access::{
     grant_records, grants,
 };
 pub(crate) use jobs::{
-    JobFacts, JobPosition, JobRecord, LifecycleJobRecord, LifecyclePosition, RootFenceRecord, RootGenerationRecord,
+    JobFacts, JobPosition, JobRecord, LifecycleJobRecord, LifecyclePosition, ResealFacts, RootFenceRecord,
+    RootGenerationRecord,
 };
 pub(crate) use logging::LoggingRecord;
 pub(crate) use replication::{
@@ -203,6 +204,9 @@ pub(crate) struct PartRecord {
     /// One per layer.
     #[n(4)]
     pub(crate) boxes: Vec<ByteRecord>,
+    /// The generation of the bucket's key under which its part keys were first stored; absent: nobody knows.
+    #[n(5)]
+    pub(crate) since: Option<u32>,
 }
 
 impl PartRecord {
@@ -259,6 +263,10 @@ pub(crate) struct UploadRecord {
     /// That of the object it will be; absent: nothing but the bucket's default.
     #[n(9)]
     pub(crate) lock: Option<ObjectLock>,
+    /// Counts the changes of its parts while it waits for new object keys, so that none goes unnoticed; absent: it does
+    /// not wait.
+    #[n(10)]
+    pub(crate) turn: Option<u64>,
 }
 
 /// How many records refer to a blob.
@@ -327,6 +335,7 @@ mod tests {
             locator: [9; 16],
             inline: false,
             boxes: vec![ByteRecord(vec![1, 2, 3])],
+            since: Some(2),
         };
         let bytes = encode(&UploadPartRecord { part, etag: [4; 16], last_modified_ms: 5 });
         let back: UploadPartRecord = decode(&bytes).unwrap();
@@ -370,6 +379,7 @@ mod tests {
             head_box: Vec::new(),
             headers: vec![FieldRecord { name: "a".to_owned(), value: "b".to_owned() }],
             kms: None,
+            since: None,
         };
         // {0: [h'09'], 1: h'', 2: [["a", "b"]]}
         assert_eq!(hex::encode(encode(&seal)), "a300814109014002818261616162");
@@ -394,7 +404,8 @@ mod tests {
 
     #[test]
     fn any_changed_byte_is_another_record_or_damage() {
-        let part = PartRecord { number: 1, plain_len: 300, locator: [9; 16], inline: true, boxes: Vec::new() };
+        let part =
+            PartRecord { number: 1, plain_len: 300, locator: [9; 16], inline: true, boxes: Vec::new(), since: None };
         let fields = vec![FieldRecord { name: "a".to_owned(), value: "ü".to_owned() }];
         let kms = KmsSealRecord {
             key_arn: "arn".to_owned(),
@@ -403,7 +414,7 @@ mod tests {
             bucket_key_enabled: true,
         };
         let envelopes = vec![ByteRecord(vec![1; 40])];
-        let seal = SealRecord { envelopes, head_box: vec![2], headers: fields.clone(), kms: Some(kms) };
+        let seal = SealRecord { envelopes, head_box: vec![2], headers: fields.clone(), kms: Some(kms), since: Some(7) };
         let bytes = encode(&ObjectRecord {
             instance_id: [3; 16],
             kind: 1,

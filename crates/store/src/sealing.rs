@@ -132,7 +132,7 @@ impl SealRecord {
             .zip(object_keys)
             .map(|((by, kek), object_key)| ByteRecord(wrap(kek, by, &scope, object_key).as_bytes().to_vec()))
             .collect();
-        Self { envelopes, head_box: Vec::new(), headers: Vec::new(), kms }
+        Self { envelopes, head_box: Vec::new(), headers: Vec::new(), kms, since: None }
     }
 
     /// The same object keys under a data key of a KMS. There is one layer, and it is not under a customer's key.
@@ -149,7 +149,7 @@ impl SealRecord {
     ) -> Result<Self, StoreError> {
         let object_keys = self.open_object_keys(bucket, key, instance, keys).await?;
         let wrapped = Self::wrapping(&object_keys, bucket, key, instance, Encryption::SseKms(encryption));
-        Ok(Self { head_box: self.head_box.clone(), headers: self.headers.clone(), ..wrapped })
+        Ok(Self { head_box: self.head_box.clone(), headers: self.headers.clone(), since: self.since, ..wrapped })
     }
 
     /// The envelopes, as they are stored.

@@ -142,6 +142,7 @@ impl Store {
             tags: tag_records(&create.tags),
             access: ObjectAccessRecord::of(&create.access),
             lock: Some(create.lock).filter(|lock| *lock != ObjectLock::default()),
+            turn: None,
         };
         let row = tables::upload(bucket.id(), key, upload_id);
         let mut bucket = bucket.clone();
@@ -149,6 +150,7 @@ impl Store {
             let mut commit = Commit::new();
             bucket.check(&mut commit);
             record.seal.renew(&bucket, key.as_bytes(), upload_id)?;
+            record.seal.since = Some(bucket.keys().generation());
             commit.put(row.clone(), bucket.keys().seal(Table::Upload, &row, &record));
             match self.commit(commit).await? {
                 Committed::Yes => return record.info(),
@@ -193,8 +195,15 @@ impl Store {
         key: &ObjectKey,
         upload_id: InstanceId,
     ) -> Result<(), StoreError> {
-        let upload = self.find_upload(bucket, key, upload_id).await?;
-        self.end_upload(bucket, upload.row.into(), upload.sealed, upload_id).await
+        for _ in 0..MOST_TRIES {
+            let upload = self.find_upload(bucket, key, upload_id).await?;
+            match self.end_upload(bucket, upload.row.into(), upload.sealed, upload_id).await {
+                // It has ended meanwhile, or is sealed anew.
+                Err(StoreError::NoSuchUpload) => {}
+                ended => return ended,
+            }
+        }
+        Err(StoreError::Contention)
     }
 
     /// Ends an upload without an object: from its commit on no part can be added, then the parts are removed.
@@ -302,8 +311,33 @@ impl Store {
         after: u32,
         limit: usize,
     ) -> Result<(UploadInfo, Vec<UploadedPart>), StoreError> {
-        let upload = self.find_upload(bucket, key, upload_id).await?;
+        for _ in 0..MOST_TRIES {
+            let upload = self.find_upload(bucket, key, upload_id).await?;
+            match self.list_parts_of(bucket, key, &upload, keys, after, limit).await {
+                // It may have got other object keys between two reads: look again.
+                Err(StoreError::Damaged(_)) if self.has_changed(&upload).await? => {}
+                parts => return parts,
+            }
+        }
+        Err(StoreError::Contention)
+    }
+
+    /// Whether an upload is not as it was found any more, or gone.
+    pub(crate) async fn has_changed(&self, upload: &FoundUpload) -> Result<bool, StoreError> {
+        Ok(self.0.engine.get(&upload.row).await?.as_ref() != Some(&upload.sealed))
+    }
+
+    async fn list_parts_of(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &FoundUpload,
+        keys: Keys<'_>,
+        after: u32,
+        limit: usize,
+    ) -> Result<(UploadInfo, Vec<UploadedPart>), StoreError> {
         let info = upload.record.info()?;
+        let upload_id = info.upload_id;
         let keys = match info.algorithm {
             Some(_) => Some(upload.record.seal.open(bucket, key, upload_id, keys).await?),
             None => None,

@@ -66,16 +66,16 @@ pub(crate) async fn carry_out(settings: &Settings, command: Command) -> Result<R
     };
     let data = Arc::new(directory.open().await?);
     let (_, kms) = accounts_and_keys(settings, &data, false)?;
-    let administration = Administration::new(Arc::clone(&data), kms);
     let (trigger, shutdown) = shutdown::channel();
     let progress = Progress::new(|line| {
         show(line);
         true
     });
     let running = command.needs_jobs().then(|| {
-        let environment = jobs::environment(settings, &data);
+        let environment = jobs::environment(settings, &data, &kms);
         tokio::spawn(jobs::run_key_jobs(data.store.clone(), environment, shutdown.clone()))
     });
+    let administration = Administration::new(Arc::clone(&data), kms);
     let session = Session::new(administration, operator(getuid().as_raw()), progress, shutdown);
     let report = command.perform(&session).await;
     trigger.drain();

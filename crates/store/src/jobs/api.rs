@@ -5,12 +5,12 @@ use coffer_keyring::GenerationState;
 use coffer_meta::{Commit, Direction, KeyRange};
 use thiserror::Error;
 
-use super::spec::{JobId, JobInfo, JobReport, JobSpec, JobState};
+use super::spec::{JobId, JobInfo, JobReport, JobSpec, JobState, NewKeys};
 use super::stage::Stage;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::names::BucketName;
-use crate::records::{JobFacts, JobRecord};
+use crate::records::{JobFacts, JobRecord, ResealFacts};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 
@@ -269,7 +269,8 @@ fn check_bucket_generation(bucket: &Bucket, generation: u32) -> Result<(), JobEr
 
 impl JobRecord {
     fn info(&self, id: JobId) -> JobInfo {
-        let JobFacts { references, unreadable, left, destroyed, counted, .. } = self.facts.clone();
+        let JobFacts { references, unreadable, left, destroyed, counted, reseal, .. } = self.facts.clone();
+        let new_keys = |ResealFacts { changed, old, customers, left, .. }| NewKeys { changed, old, customers, left };
         JobInfo {
             id,
             spec: self.spec.clone(),
@@ -285,6 +286,7 @@ impl JobRecord {
                 references: references.into_iter().collect(),
                 unreadable,
                 left: left.into_iter().collect(),
+                new_keys: reseal.map(new_keys),
                 destroyed,
                 cannot_promise: Stage::limits(&self.spec),
             },

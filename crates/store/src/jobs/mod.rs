@@ -12,8 +12,10 @@
 
 mod api;
 mod bucket_key;
+mod reseal;
 mod root;
 mod runner;
+mod service_keys;
 mod spec;
 mod stage;
 mod walk;
@@ -21,5 +23,6 @@ mod wrapped;
 
 pub use api::JobError;
 pub use runner::{JobEnvironment, JobRunner, JobStep};
-pub use spec::{Destroyed, JobCounts, JobId, JobInfo, JobReport, JobSpec, JobState};
+pub use service_keys::ServiceDataKeys;
+pub use spec::{Destroyed, JobCounts, JobId, JobInfo, JobReport, JobSpec, JobState, LeftObject, NewKeys};
 pub use wrapped::{BootstrapFile, WrappedKeys, WrappedKeysBatch};

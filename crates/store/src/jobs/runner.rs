@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use coffer_crypto::random_array;
-use coffer_keyring::{KeyAudit, KeyEvent, KeyOutcome, NoAudit};
+use coffer_keyring::{KeyAudit, KeyEvent, KeyOutcome, NoAudit, NoDataKeys};
 
 use super::api::FoundJob;
+use super::service_keys::ServiceDataKeys;
 use super::spec::{Destroyed, JobId, JobState};
 use super::stage::{Failure, Stage};
 use super::wrapped::WrappedKeys;
@@ -18,6 +19,8 @@ use crate::store::Store;
 pub struct JobEnvironment {
     /// Who keeps keys that the root key wraps, besides buckets: the [bootstrap file](super::BootstrapFile), the KMS.
     pub elsewhere: Vec<Arc<dyn WrappedKeys>>,
+    /// Opens and draws data keys of the KMS.
+    pub data_keys: Arc<dyn ServiceDataKeys>,
     /// Takes note of what is done with bucket keys.
     pub audit: Arc<dyn KeyAudit>,
 }
@@ -25,7 +28,7 @@ pub struct JobEnvironment {
 impl Default for JobEnvironment {
     /// Nothing but the store.
     fn default() -> Self {
-        Self { elsewhere: Vec::new(), audit: Arc::new(NoAudit) }
+        Self { elsewhere: Vec::new(), data_keys: Arc::new(NoDataKeys), audit: Arc::new(NoAudit) }
     }
 }
 
@@ -138,7 +141,7 @@ impl JobRunner {
             job.position = position;
             return Ok(());
         }
-        if matches!(stage, Stage::RewrapElsewhere | Stage::ResealRows) {
+        if matches!(stage, Stage::RewrapElsewhere | Stage::ResealRows) && job.counts.total.is_none() {
             // All of it is looked at once more.
             job.counts.total = Some(job.counts.looked_at * 2);
         }

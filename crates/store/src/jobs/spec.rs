@@ -72,13 +72,23 @@ pub enum JobSpec {
         #[n(2)]
         not_before_ms: Option<u64>,
     },
+    /// Draws new keys for all that a bucket holds, and writes its data again under them: a new generation of the bucket's
+    /// key, object keys, part keys, and data keys of the KMS. What is under customers' keys stays as it is.
+    #[n(5)]
+    Reseal {
+        /// The name of the bucket.
+        #[n(0)]
+        bucket: String,
+    },
 }
 
 impl JobSpec {
     /// The bucket that it is about, if it is about one.
     pub(crate) fn bucket(&self) -> Option<&str> {
         match self {
-            Self::RotateBucketKey { bucket } | Self::DestroyBucketKeyGeneration { bucket, .. } => Some(bucket),
+            Self::RotateBucketKey { bucket }
+            | Self::DestroyBucketKeyGeneration { bucket, .. }
+            | Self::Reseal { bucket } => Some(bucket),
             Self::RewrapRoot { .. } | Self::DestroyRootGeneration { .. } => None,
         }
     }
@@ -149,6 +159,12 @@ pub struct JobCounts {
     /// How many there are to look at, once that is known.
     #[n(4)]
     pub total: Option<u64>,
+    /// Bytes of data that were written again.
+    #[cbor(n(5), default)]
+    pub bytes: u64,
+    /// How many there are to write again, once that is known.
+    #[n(6)]
+    pub bytes_total: Option<u64>,
 }
 
 /// Something that a job destroyed.
@@ -167,6 +183,31 @@ pub struct Destroyed {
     /// When, in milliseconds since 1970.
     #[n(3)]
     pub at_ms: u64,
+}
+
+/// Something that a job could not change.
+#[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
+#[cbor(map)]
+pub struct LeftObject {
+    /// What it is: the key of an object and its version, or that of an upload and its id.
+    #[n(0)]
+    pub what: String,
+    /// Why.
+    #[n(1)]
+    pub why: String,
+}
+
+/// What became of old keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewKeys {
+    /// Versions and uploads that have got new keys.
+    pub changed: u64,
+    /// Versions, uploads and parts of uploads that still have older ones, but for those under customers' keys.
+    pub old: u64,
+    /// Those under customers' keys.
+    pub customers: u64,
+    /// Some of what could not be changed, and why; the first hundred.
+    pub left: Vec<LeftObject>,
 }
 
 /// What is known of a job.
@@ -205,6 +246,8 @@ pub struct JobReport {
     pub unreadable: u64,
     /// Why things were left alone that one might expect to be changed, and how many.
     pub left: Vec<(String, u64)>,
+    /// Of a job that draws new keys for data: how far that is.
+    pub new_keys: Option<NewKeys>,
     /// What was destroyed.
     pub destroyed: Vec<Destroyed>,
     /// What the job cannot promise, each a sentence.
@@ -229,7 +272,16 @@ impl JobReport {
         if self.unreadable > 0 {
             lines.push(format!("{} could not be opened, and may refer to any generation.", self.unreadable));
         }
+        if let Some(new) = &self.new_keys {
+            lines.push(format!("{} versions and uploads have new keys.", new.changed));
+            lines.push(match new.old {
+                0 => "Nothing that could be changed has older ones.".to_owned(),
+                old => format!("{old} versions, uploads and parts of uploads still have older ones."),
+            });
+        }
         lines.extend(self.left.iter().map(|(why, count)| format!("Left alone: {count} {why}.")));
+        let left = self.new_keys.iter().flat_map(|new| &new.left);
+        lines.extend(left.map(|LeftObject { what, why }| format!("  {what}: {why}")));
         for Destroyed { what, id, generation, .. } in &self.destroyed {
             let of = generation.map_or_else(String::new, |generation| format!("generation {generation} of "));
             lines.push(format!("Destroyed: {of}{what} {id}."));

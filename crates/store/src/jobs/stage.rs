@@ -19,9 +19,12 @@ pub(super) enum Stage {
     ResealRows = 7,
     CountRows = 8,
     DestroyGenerations = 9,
+    MeasureData = 30,
+    ResealData = 31,
+    CountOldKeys = 32,
 }
 
-const ALL: [Stage; 10] = [
+const ALL: [Stage; 13] = [
     Stage::RotateRoot,
     Stage::RewrapBuckets,
     Stage::RewrapElsewhere,
@@ -32,6 +35,9 @@ const ALL: [Stage; 10] = [
     Stage::ResealRows,
     Stage::CountRows,
     Stage::DestroyGenerations,
+    Stage::MeasureData,
+    Stage::ResealData,
+    Stage::CountOldKeys,
 ];
 
 /// Why a stage does not go on.
@@ -66,6 +72,14 @@ impl Stage {
             }
             JobSpec::RotateBucketKey { .. } => vec![Self::AppendGeneration, Self::ResealRows, Self::CountRows],
             JobSpec::DestroyBucketKeyGeneration { .. } => vec![Self::CountRows, Self::DestroyGenerations],
+            JobSpec::Reseal { .. } => vec![
+                Self::AppendGeneration,
+                Self::MeasureData,
+                Self::ResealData,
+                Self::CountOldKeys,
+                Self::ResealRows,
+                Self::CountRows,
+            ],
         }
     }
 
@@ -79,6 +93,10 @@ impl Stage {
             JobSpec::DestroyRootGeneration { .. } | JobSpec::DestroyBucketKeyGeneration { .. } => {
                 vec!["A backup of the keyring, or shares of it, from before still hold what was destroyed here."]
             }
+            JobSpec::Reseal { .. } => vec![
+                "Whoever had the old keys and a copy of the data keeps what is in that copy. The old data is removed from \
+                 the disk as garbage is, after a grace period; backups from before have the old keys.",
+            ],
         }
     }
 
@@ -103,6 +121,9 @@ impl Stage {
             Self::ResealRows => "sealing records and envelopes anew",
             Self::CountRows => "counting what needs each generation of the bucket's key",
             Self::DestroyGenerations => "destroying generations of the bucket's key",
+            Self::MeasureData => "measuring what is to be written again",
+            Self::ResealData => "writing data again under new keys",
+            Self::CountOldKeys => "counting what still has older keys",
         }
     }
 
@@ -124,6 +145,9 @@ impl Stage {
             Self::ResealRows => runner.reseal_rows(job).await,
             Self::CountRows => runner.count_rows(job).await,
             Self::DestroyGenerations => runner.destroy_generations(id, job).await,
+            Self::MeasureData => runner.measure_data(job).await,
+            Self::ResealData => runner.reseal_data(job).await,
+            Self::CountOldKeys => runner.count_old_keys(job).await,
         }
     }
 }

@@ -42,7 +42,7 @@ impl JobRunner {
     /// Brings some rows of the bucket under the newest generation of its key, with the envelopes that they hold.
     pub(super) async fn reseal_rows(&self, job: &mut JobRecord) -> Result<Option<JobPosition>, Failure> {
         let bucket = self.bucket_of(job).await?;
-        let (table, rows, next) = self.batch(&bucket, &job.position).await?;
+        let (table, rows, next) = self.batch(&bucket, &job.position, &TABLES, BATCH).await?;
         let mut tasks = JoinSet::new();
         job.counts.looked_at += rows.len() as u64;
         for row in rows {
@@ -67,7 +67,7 @@ impl JobRunner {
             job.facts.unreadable = 0;
             job.facts.counted = Some("bucket key".to_owned());
         }
-        let (table, rows, next) = self.batch(&bucket, &job.position).await?;
+        let (table, rows, next) = self.batch(&bucket, &job.position, &TABLES, BATCH).await?;
         job.counts.looked_at += rows.len() as u64;
         for row in rows {
             match unless_damaged("counting by generation", generations_of(&bucket, table, &row))? {
@@ -82,22 +82,24 @@ impl JobRunner {
         Ok(next)
     }
 
-    /// The next rows of the bucket, which are all of one table, and where to go on after them.
+    /// The next rows of the bucket in `tables`, at most `most`, which are all of one table, and where to go on after them.
     pub(super) async fn batch(
         &self,
         bucket: &Bucket,
         position: &JobPosition,
+        tables: &[Table],
+        most: usize,
     ) -> Result<(Table, Vec<Entry>, Option<JobPosition>), StoreError> {
-        let table = TABLES[(position.part as usize).min(TABLES.len() - 1)];
+        let table = tables[(position.part as usize).min(tables.len() - 1)];
         let prefix = tables::of_bucket(table, bucket.id());
         let range = match &position.after[..] {
             [] => KeyRange::prefix(&prefix),
             after => KeyRange::prefix_after(&prefix, after),
         };
-        let rows = self.store.0.engine.scan(range, BATCH, Direction::Forward).await?;
-        let next = match rows.last().filter(|_| rows.len() == BATCH) {
+        let rows = self.store.0.engine.scan(range, most, Direction::Forward).await?;
+        let next = match rows.last().filter(|_| rows.len() == most) {
             Some(last) => Some(JobPosition { after: last.key.to_vec(), ..position.clone() }),
-            None if position.part as usize + 1 < TABLES.len() => {
+            None if position.part as usize + 1 < tables.len() => {
                 Some(JobPosition { part: position.part + 1, after: Vec::new(), ..position.clone() })
             }
             None => None,

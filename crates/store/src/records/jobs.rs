@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decode, Encode};
 
-use crate::jobs::{Destroyed, JobCounts, JobSpec, JobState};
+use crate::jobs::{Destroyed, JobCounts, JobSpec, JobState, LeftObject};
 
 /// The job that does what lifecycle rules say.
 #[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
@@ -112,6 +112,33 @@ pub(crate) struct JobFacts {
     /// What was counted last: the generations of what.
     #[n(7)]
     pub(crate) counted: Option<String>,
+    /// Of a job that draws new keys for data.
+    #[n(20)]
+    pub(crate) reseal: Option<ResealFacts>,
+}
+
+/// What a job that draws new keys for data has done, and what there is still to do.
+#[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
+#[cbor(map)]
+pub(crate) struct ResealFacts {
+    /// How often everything was gone through before.
+    #[n(0)]
+    pub(crate) rounds: u32,
+    /// Versions, uploads and parts of uploads with older keys, as of the last count, but for those under customers' keys.
+    #[n(1)]
+    pub(crate) old: u64,
+    /// Those under customers' keys.
+    #[n(2)]
+    pub(crate) customers: u64,
+    /// Versions and uploads that have got new keys.
+    #[n(3)]
+    pub(crate) changed: u64,
+    /// Those that have in this round.
+    #[n(4)]
+    pub(crate) changed_in_round: u64,
+    /// Some of those that have not, and why, in this round.
+    #[n(5)]
+    pub(crate) left: Vec<LeftObject>,
 }
 
 /// A generation of a root key.

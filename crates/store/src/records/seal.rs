@@ -22,6 +22,10 @@ pub(crate) struct SealRecord {
     /// The data key of the first envelope; absent: no KMS has to do with it.
     #[n(3)]
     pub(crate) kms: Option<KmsSealRecord>,
+    /// The generation of the bucket's key under which the object keys were first stored, whatever wraps them; absent:
+    /// nobody knows.
+    #[n(4)]
+    pub(crate) since: Option<u32>,
 }
 
 /// A data key of a KMS.

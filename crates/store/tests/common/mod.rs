@@ -7,6 +7,7 @@ pub mod hooks;
 pub mod jobs;
 pub mod kms;
 pub mod lifecycle;
+pub mod reseal;
 pub mod rng;
 
 use coffer_configuration::ObjectLock;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use coffer_keyring::KeyOutcome;
-use coffer_store::{Clock as _, JobError, JobId, JobInfo, JobSpec, JobState, StoreError, SystemClock};
+use coffer_store::{Clock as _, JobError, JobId, JobInfo, JobSpec, JobState, NewKeys, StoreError, SystemClock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -32,6 +32,11 @@ pub(crate) enum Task {
     RotateRoot,
     /// Make a new generation of a bucket's key, and bring everything in the bucket under it.
     RotateBucket {
+        /// The name of the bucket.
+        bucket: String,
+    },
+    /// Draw new keys for all that a bucket holds, and write its data again under them.
+    Reseal {
         /// The name of the bucket.
         bucket: String,
     },
@@ -84,6 +89,7 @@ impl Task {
         match self {
             Self::RotateRoot => JobSpec::RewrapRoot { rotate: true },
             Self::RotateBucket { bucket } => JobSpec::RotateBucketKey { bucket },
+            Self::Reseal { bucket } => JobSpec::Reseal { bucket },
             Self::DestroyGeneration { bucket: None, generation, after_seconds } => {
                 JobSpec::DestroyRootGeneration { generation, not_before_ms: not_before(after_seconds) }
             }
@@ -98,6 +104,7 @@ impl Task {
         match self {
             Self::RotateRoot => "coffer:RotateRootKey",
             Self::RotateBucket { .. } => "coffer:RotateBucketKey",
+            Self::Reseal { .. } => "coffer:ResealBucket",
             Self::DestroyGeneration { .. } => "coffer:DestroyKeyGeneration",
         }
     }
@@ -247,14 +254,28 @@ fn data(job: &JobInfo) -> Value {
         "left_alone": counts.left_alone,
         "failed": counts.failed,
         "total": counts.total,
+        "bytes": counts.bytes,
+        "bytes_total": counts.bytes_total,
         "trouble": job.trouble,
         "counted": job.report.counted,
         "references": job.report.references.iter().map(|(generation, count)| {
             json!({"generation": generation, "count": count})
         }).collect::<Vec<_>>(),
         "unreadable": job.report.unreadable,
+        "left": job.report.left.iter().map(|(why, count)| json!({"why": why, "count": count})).collect::<Vec<_>>(),
+        "new_keys": job.report.new_keys.as_ref().map(new_keys),
         "destroyed": destroyed.collect::<Vec<_>>(),
         "cannot_promise": job.report.cannot_promise,
+    })
+}
+
+fn new_keys(new: &NewKeys) -> Value {
+    let left = new.left.iter().map(|it| json!({"what": it.what, "why": it.why}));
+    json!({
+        "changed": new.changed,
+        "old": new.old,
+        "customers": new.customers,
+        "left": left.collect::<Vec<_>>(),
     })
 }
 
@@ -264,6 +285,7 @@ fn words(spec: &JobSpec) -> String {
         JobSpec::RewrapRoot { rotate: false } => "wrap everything under the root key anew".to_owned(),
         JobSpec::DestroyRootGeneration { generation, .. } => format!("destroy generation {generation} of the root key"),
         JobSpec::RotateBucketKey { bucket } => format!("rotate the key of the bucket {bucket}"),
+        JobSpec::Reseal { bucket } => format!("draw new keys for the data of the bucket {bucket}"),
         JobSpec::DestroyBucketKeyGeneration { bucket, generation, .. } => {
             format!("destroy generation {generation} of the key of the bucket {bucket}")
         }
@@ -282,11 +304,30 @@ fn state(state: JobState) -> &'static str {
 
 /// How much of a job is done, behind what it is.
 fn progress(job: &JobInfo) -> String {
-    match (job.counts.looked_at, job.counts.total) {
+    let counts = job.counts;
+    let mut text = match (counts.looked_at, counts.total) {
         (0, _) => String::new(),
         (done, Some(total)) => format!(": {done} of {total}"),
         (done, None) => format!(": {done}"),
+    };
+    if let Some(total) = counts.bytes_total.filter(|total| *total > 0) {
+        write!(text, ", {} of {} written again", size(counts.bytes), size(total)).expect("a String takes any text");
     }
+    text
+}
+
+/// A number of bytes in the unit that people use.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut shown = (bytes as f64, "bytes");
+    for unit in UNITS {
+        if shown.0 < 1024.0 {
+            break;
+        }
+        shown = (shown.0 / 1024.0, unit);
+    }
+    let (number, unit) = shown;
+    if unit == "bytes" { format!("{bytes} bytes") } else { format!("{number:.1} {unit}") }
 }
 
 fn span(ms: u64) -> String {
@@ -300,6 +341,14 @@ fn span(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_in_the_unit_that_people_use() {
+        for (bytes, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (5 << 40, "5.0 TiB")] {
+            assert_eq!(size(bytes), text);
+        }
+        assert_eq!(size(u64::MAX), "16384.0 PiB");
+    }
 
     #[test]
     fn spans_are_in_the_unit_that_people_use() {
