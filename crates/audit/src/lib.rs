@@ -16,6 +16,7 @@ mod line;
 mod log;
 mod reader;
 mod root_keys;
+mod signed_text;
 mod writer;
 
 #[cfg(test)]
@@ -28,3 +29,4 @@ pub use keys::{AuditKeys, EarlierKeys, PublicKeys};
 pub use log::{AuditLog, AuditStatus};
 pub use reader::{Verified, read_entries, verify};
 pub use root_keys::AuditedRootKeys;
+pub use signed_text::verify_text;
