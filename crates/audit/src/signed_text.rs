@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn what_is_signed_verifies_and_reads_back() {
-        let keys = AuditKeys::derive(&Key32::generate(), STORE);
+        let keys = AuditKeys::derive(&Key32::generate(), 1, STORE, &[]);
         let signed = keys.sign_text("job report", TEXT);
         assert_eq!(signed.lines().count(), 3);
         assert_eq!(verify_text(&signed, "job report", &STORE, &keys.public_key()), Some(TEXT));
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_changed_byte_and_every_cut_is_found() {
-        let keys = AuditKeys::derive(&Key32::generate(), STORE);
+        let keys = AuditKeys::derive(&Key32::generate(), 1, STORE, &[]);
         let signed = keys.sign_text("job report", TEXT);
         let public_key = keys.public_key();
         for at in 0..signed.len() {
@@ -74,8 +74,8 @@ mod tests {
 
     #[test]
     fn another_purpose_store_or_key_is_not_taken_for_this_one() {
-        let keys = AuditKeys::derive(&Key32::generate(), STORE);
-        let other = AuditKeys::derive(&Key32::generate(), STORE);
+        let keys = AuditKeys::derive(&Key32::generate(), 1, STORE, &[]);
+        let other = AuditKeys::derive(&Key32::generate(), 1, STORE, &[]);
         let signed = keys.sign_text("job report", TEXT);
         for (purpose, store, key) in [
             ("audit checkpoint", STORE, keys.public_key()),

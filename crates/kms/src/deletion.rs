@@ -28,7 +28,17 @@ impl Kms {
             KeyStateRecord::PendingDeletion(at_ms) if at_ms <= self.now_ms() => {}
             _ => return None,
         }
-        let deleted = KeyRecord {
+        let deleted = self.without_material(key);
+        match self.commit_deletion(&deleted, version).await {
+            Ok(true) => Some(Ok(deleted)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// What is left of a key that is destroyed now.
+    pub(crate) fn without_material(&self, key: &KeyRecord) -> KeyRecord {
+        KeyRecord {
             state: KeyStateRecord::Deleted(self.now_ms()),
             description: String::new(),
             policy: String::new(),
@@ -37,19 +47,18 @@ impl Kms {
             tags: Default::default(),
             rotation: None,
             ..key.clone()
-        };
-        match self.commit_deletion(&deleted, version).await {
-            Ok(true) => Some(Ok(deleted)),
-            Ok(false) => None,
-            Err(error) => Some(Err(error)),
         }
     }
 
-    async fn commit_deletion(&self, deleted: &KeyRecord, version: RowVersion) -> Result<bool, KmsError> {
+    /// Puts what is left of a key in its place, unless its row has changed since it was read. Returns whether it did.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub(crate) async fn commit_deletion(&self, deleted: &KeyRecord, version: RowVersion) -> Result<bool, KmsError> {
         let (store, row) = (&self.0.store, key_row(&deleted.id));
         let mut changes = RowChanges::new();
         changes.check(RowTable::Kms, &row, version).put(store, RowTable::Kms, &row, deleted);
-        // Nobody gives an alias to a key that waits for its deletion, so there are no others.
+        // One that somebody gives it at this moment is cleared away with its grants.
         for alias in self.aliases_of(deleted).await? {
             changes.delete(RowTable::Kms, &alias_row(&deleted.account, &alias));
         }
@@ -60,16 +69,21 @@ impl Kms {
         Ok(true)
     }
 
-    /// Removes what a deleted key leaves behind: its grants, then its place in lists. It may be interrupted anywhere.
+    /// Removes what a deleted key leaves behind: its aliases and grants, then its place in lists. It may be interrupted
+    /// anywhere.
     ///
     /// # Errors
     /// When the store cannot be asked.
     pub(crate) async fn clear_away(&self, deleted: &KeyRecord) -> Result<(), KmsError> {
         let store = &self.0.store;
+        let mut changes = RowChanges::new();
+        for alias in self.aliases_of(deleted).await? {
+            changes.delete(RowTable::Kms, &alias_row(&deleted.account, &alias));
+        }
         loop {
             let grants = store.rows::<GrantRecord>(RowTable::Kms, &grant_rows(&deleted.id), None, BATCH).await;
             let grants = grants.map_err(|error| from_store(&error))?;
-            let mut changes = RowChanges::new();
+            let mut changes = std::mem::take(&mut changes);
             for (row, grant) in &grants {
                 changes.delete(RowTable::Kms, row);
                 if let Some(retiring) = &grant.retiring {

@@ -25,6 +25,7 @@ mod records;
 mod rewrap;
 mod rotation;
 mod settings;
+mod shred;
 #[cfg(test)]
 mod testing;
 mod upkeep;

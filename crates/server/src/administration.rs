@@ -11,6 +11,7 @@ use crate::key_jobs::{DestroyGeneration, JobCommand, Reseal, RotateBucket, Rotat
 use crate::metadata_key::RotateMetadata;
 use crate::passphrase::PassphraseCommand;
 use crate::shares::{Export, Recover, VerifyBackup};
+use crate::shred::{ShredAndReport, VerifyReport};
 
 /// What an operator asks for.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
@@ -27,6 +28,8 @@ pub(crate) enum Administer {
     Restore(AskedRestore),
     /// Show how an object is sealed, and verify it
     Inspect(AskedInspect),
+    /// Remove an object, a bucket or a KMS key, and destroy every key that opens a copy of it, at once
+    Shred(ShredAndReport),
 }
 
 /// A command, and how its outcome is printed.
@@ -81,6 +84,8 @@ pub(crate) enum AuditCommand {
     Show(AuditShow),
     /// Prove that nothing of the audit log was removed, changed or put elsewhere
     Verify(AuditVerify),
+    /// Prove that this store signed a report of a job, and that nobody changed it
+    VerifyReport(VerifyReport),
 }
 
 /// `coffer key ...`
@@ -116,7 +121,7 @@ impl Administer {
     /// A sentence for a person.
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
         match self {
-            Self::Audit(Asked { command, json }) => administer(settings, command.command(), json).await,
+            Self::Audit(Asked { command, json }) => command.run(settings, json).await,
             Self::Backup(Asked { command, json }) => command.run(settings, json).await,
             Self::Key(Asked { command, json }) => command.run(settings, json).await,
             Self::Job(Asked { command, json }) => administer(settings, command.into(), json).await,
@@ -127,15 +132,17 @@ impl Administer {
                 ensure!(report.data["sound"] != false, "the object is damaged");
                 Ok(())
             }
+            Self::Shred(shred) => shred.run(settings).await,
         }
     }
 }
 
 impl AuditCommand {
-    fn command(self) -> Command {
+    async fn run(self, settings: &Settings, json: bool) -> Result<()> {
         match self {
-            Self::Show(command) => Command::AuditShow(command),
-            Self::Verify(command) => Command::AuditVerify(command),
+            Self::Show(command) => administer(settings, Command::AuditShow(command), json).await,
+            Self::Verify(command) => administer(settings, Command::AuditVerify(command), json).await,
+            Self::VerifyReport(command) => command.run(settings, json).await,
         }
     }
 }

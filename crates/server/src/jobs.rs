@@ -159,6 +159,7 @@ pub(crate) fn environment(settings: &Settings, data: &Data, kms: &Kms) -> JobEnv
             Arc::new(WrappedMaterial::new(data.store.clone(), Arc::clone(&data.root))),
         ],
         data_keys: Arc::new(ForJobs::new(kms.clone())),
+        kms_keys: Some(Arc::new(kms.clone())),
         audit: Arc::clone(&data.audit) as Arc<dyn KeyAudit>,
     }
 }

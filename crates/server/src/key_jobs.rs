@@ -77,6 +77,8 @@ pub(crate) enum JobCommand {
     Resume(JobId),
     /// End a job where it is; what it has done stays done
     Cancel(JobId),
+    /// Print the signed report of a job that is over: what it destroyed, and what it cannot promise
+    Report(JobId),
 }
 
 /// The job that is meant.
@@ -137,13 +139,17 @@ impl From<JobCommand> for Command {
             JobCommand::Pause(job) => (job, Steering::Pause),
             JobCommand::Resume(job) => (job, Steering::Resume),
             JobCommand::Cancel(job) => (job, Steering::Cancel),
+            JobCommand::Report(job) => (job, Steering::Report),
         };
         Self::SteerJob(SteerJob { job, steering })
     }
 }
 
 /// Has somebody type `words` to show that they have read `warning`.
-fn confirm(warning: &str, words: &str) -> Result<()> {
+///
+/// # Errors
+/// When they do not, or cannot be asked.
+pub(crate) fn confirm(warning: &str, words: &str) -> Result<()> {
     if !io::stdin().is_terminal() {
         bail!("{warning} Say --yes if that is what you want");
     }

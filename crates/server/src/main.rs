@@ -36,6 +36,7 @@ mod replication;
 mod s3;
 mod serve;
 mod shares;
+mod shred;
 mod shutdown;
 mod terminal;
 mod tls;

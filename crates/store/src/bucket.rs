@@ -194,6 +194,14 @@ impl Bucket {
         &self.0.record.keys
     }
 
+    pub(crate) fn is_being_shredded(&self) -> bool {
+        self.0.record.deletion == Deletion::Shredding
+    }
+
+    pub(crate) fn is_being_deleted(&self) -> bool {
+        self.0.record.deletion != Deletion::No
+    }
+
     fn row_key(&self) -> Vec<u8> {
         tables::bucket(self.name().as_str())
     }
@@ -232,7 +240,13 @@ impl Store {
             fence.check(&mut commit);
             match self.commit(commit).await? {
                 Committed::Yes => return Ok(()),
-                Committed::Conflict(0) => return Err(StoreError::BucketAlreadyOwnedByYou),
+                Committed::Conflict(0) => {
+                    let taken = self.bucket_even_if_deleting(name).await;
+                    if matches!(&taken, Ok(taken) if taken.is_being_shredded()) {
+                        return Err(StoreError::Contention);
+                    }
+                    return Err(StoreError::BucketAlreadyOwnedByYou);
+                }
                 // The root key was rotated meanwhile.
                 Committed::Conflict(_) => {}
             }
@@ -247,8 +261,10 @@ impl Store {
     pub async fn bucket(&self, name: &BucketName) -> Result<Bucket, StoreError> {
         for turn in 0..MOST_TRIES {
             let bucket = self.bucket_even_if_deleting(name).await?;
-            if bucket.0.record.deletion == Deletion::No {
-                return Ok(bucket);
+            match bucket.0.record.deletion {
+                Deletion::No => return Ok(bucket),
+                Deletion::Shredding => return Err(StoreError::NoSuchBucket),
+                Deletion::Deciding | Deletion::Decided => {}
             }
             if turn < PATIENT_TURNS {
                 tokio::time::sleep(TURN).await;
@@ -319,9 +335,21 @@ impl Store {
             Some(after) if after >= prefix => KeyRange::prefix_after(&start, &tables::bucket(after)),
             _ => KeyRange::prefix(&start),
         };
-        let mut buckets = Vec::new();
-        for entry in self.0.engine.scan(range, limit, Direction::Forward).await? {
-            buckets.push(self.open_bucket(&bucket_name(&entry.key)?, entry.value).await?);
+        let (mut range, mut buckets) = (range, Vec::new());
+        while buckets.len() < limit {
+            let wanted = limit - buckets.len();
+            let rows = self.0.engine.scan(range.clone(), wanted, Direction::Forward).await?;
+            let is_last = rows.len() < wanted;
+            for entry in rows {
+                range.start = Bound::Excluded(entry.key.to_vec());
+                let bucket = self.open_bucket(&bucket_name(&entry.key)?, entry.value).await?;
+                if !bucket.is_being_shredded() {
+                    buckets.push(bucket);
+                }
+            }
+            if is_last {
+                break;
+            }
         }
         Ok(buckets)
     }
@@ -458,6 +486,7 @@ impl Store {
             }
             match bucket.0.record.deletion {
                 Deletion::No => return Err(StoreError::BucketNotEmpty),
+                Deletion::Shredding => return Err(StoreError::NoSuchBucket),
                 Deletion::Deciding => {
                     let next = if self.is_empty(&bucket).await? { Deletion::Decided } else { Deletion::No };
                     // Whoever comes first decides; the next turn looks at what was decided.
@@ -466,10 +495,7 @@ impl Store {
                 Deletion::Decided => {
                     self.abort_all_uploads(&bucket).await?;
                     self.finish_ended_uploads_of(&bucket).await?;
-                    let mut commit = Commit::new();
-                    commit.check(bucket.row_key(), Some(bucket.0.row.clone())).delete(bucket.row_key());
-                    self.commit(commit).await?;
-                    self.forget_bucket(bucket.name().as_str());
+                    self.remove_bucket_row(&bucket).await?;
                 }
             }
         }
@@ -495,13 +521,28 @@ impl Store {
 
     async fn resume_bucket_deletion(&self, entry: Entry) -> Result<(), StoreError> {
         let bucket = self.open_bucket(&bucket_name(&entry.key)?, entry.value).await?;
-        if bucket.0.record.deletion == Deletion::No {
+        // What shreds it goes on by itself.
+        if matches!(bucket.0.record.deletion, Deletion::No | Deletion::Shredding) {
             return Ok(());
         }
         match self.decide_deletion(&bucket).await {
             Err(StoreError::BucketNotEmpty) => Ok(()),
             decided => decided,
         }
+    }
+
+    /// Marks a bucket, or takes its mark away, if it is as it was looked up.
+    pub(crate) async fn mark_bucket(&self, bucket: &Bucket, deletion: Deletion) -> Result<Committed, StoreError> {
+        self.replace_bucket(bucket, |record| record.deletion = deletion).await
+    }
+
+    /// Removes the row of a bucket, and with it every generation of its key, if it is as it was looked up.
+    pub(crate) async fn remove_bucket_row(&self, bucket: &Bucket) -> Result<Committed, StoreError> {
+        let mut commit = Commit::new();
+        commit.check(bucket.row_key(), Some(bucket.0.row.clone())).delete(bucket.row_key());
+        let committed = self.commit(commit).await?;
+        self.forget_bucket(bucket.name().as_str());
+        Ok(committed)
     }
 
     async fn is_empty(&self, bucket: &Bucket) -> Result<bool, StoreError> {

@@ -23,7 +23,7 @@ pub(crate) use access::{
 };
 pub(crate) use jobs::{
     JobFacts, JobPosition, JobRecord, LifecycleJobRecord, LifecyclePosition, ResealFacts, RootFenceRecord,
-    RootGenerationRecord,
+    RootGenerationRecord, SharedBlob, ShredFacts,
 };
 pub(crate) use logging::LoggingRecord;
 pub(crate) use replication::{
@@ -93,6 +93,9 @@ pub(crate) enum Deletion {
     /// It was empty and nothing can be added: it goes, with its uploads.
     #[n(2)]
     Decided,
+    /// A job shreds it with all that it holds: nobody else finds it any more.
+    #[n(3)]
+    Shredding,
 }
 
 /// A bucket key, wrapped by the root key.

@@ -10,7 +10,7 @@ use super::stage::Stage;
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::names::BucketName;
-use crate::records::{JobFacts, JobRecord, ResealFacts};
+use crate::records::{JobFacts, JobRecord, ResealFacts, ShredFacts};
 use crate::store::{MOST_TRIES, Store};
 use crate::tables::{self, Table};
 
@@ -52,12 +52,16 @@ impl Store {
     /// Starts a job, which runs from then on. The same job that is not over yet is not started twice: its id is returned.
     ///
     /// # Errors
-    /// [`JobError::NotPossible`]: a generation that does not exist or is in use, or a time that the settings forbid;
-    /// [`StoreError::NoSuchBucket`].
+    /// [`JobError::NotPossible`]: a generation that does not exist or is in use, a time that the settings forbid, or what
+    /// may not be shredded; [`StoreError::NoSuchBucket`]; of what is to be shredded [`StoreError::NoSuchKey`],
+    /// [`StoreError::NoSuchVersion`], [`StoreError::DeleteMarker`].
     pub async fn start_job(&self, mut spec: JobSpec) -> Result<JobId, JobError> {
         let facts = self.check_spec(&mut spec).await?;
         for job in self.found_jobs(LIVE).await? {
-            if job.record.spec == spec && job.record.facts.bucket_id == facts.bucket_id {
+            let JobFacts { bucket_id, shred, .. } = &job.record.facts;
+            let instance = |shred: &Option<ShredFacts>| shred.as_ref().and_then(|shred| shred.instance);
+            let is_same = *bucket_id == facts.bucket_id && instance(shred) == instance(&facts.shred);
+            if job.record.spec == spec && is_same {
                 return Ok(job.id);
             }
         }
@@ -131,8 +135,11 @@ impl Store {
     /// Ends a job where it is. What it has done stays done, and everything is readable.
     ///
     /// # Errors
-    /// [`JobError::NoSuchJob`]; [`JobError::NotPossible`] when it is over.
+    /// [`JobError::NoSuchJob`]; [`JobError::NotPossible`] when it is over, or shreds.
     pub async fn cancel_job(&self, id: JobId) -> Result<(), JobError> {
+        if self.job(id).await?.spec.shreds().is_some() {
+            return Err(JobError::NotPossible("what is half shredded helps nobody: it can only go on".to_owned()));
+        }
         self.steer(id, JobState::Cancelled).await
     }
 
@@ -231,7 +238,12 @@ impl Store {
             }
             _ => {}
         }
-        Ok(JobFacts { bucket_id: bucket.map(|bucket| *bucket.id()), ..JobFacts::default() })
+        let bucket_id = bucket.as_ref().map(|bucket| *bucket.id());
+        let shred = match spec.shreds() {
+            Some(target) => Some(self.check_shred(target, bucket.as_ref()).await?),
+            None => None,
+        };
+        Ok(JobFacts { bucket_id, shred, ..JobFacts::default() })
     }
 
     async fn check_root_generation(&self, generation: u32) -> Result<(), JobError> {
@@ -287,8 +299,9 @@ impl JobRecord {
                 unreadable,
                 left: left.into_iter().collect(),
                 new_keys: reseal.map(new_keys),
+                found: self.found_by_shredding(),
                 destroyed,
-                cannot_promise: Stage::limits(&self.spec),
+                cannot_promise: Stage::limits(self),
             },
         }
     }

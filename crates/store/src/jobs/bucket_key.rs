@@ -5,7 +5,7 @@ use coffer_meta::Commit;
 
 use super::runner::JobRunner;
 use super::spec::{JobId, JobSpec};
-use super::stage::Failure;
+use super::stage::{Failure, Stage};
 use crate::bucket::Bucket;
 use crate::error::{Committed, StoreError};
 use crate::keys;
@@ -19,6 +19,28 @@ impl JobRunner {
         let name = job.spec.bucket().and_then(BucketName::for_lookup).ok_or(StoreError::NoSuchBucket)?;
         let bucket = self.store.bucket(&name).await?;
         if Some(*bucket.id()) == job.facts.bucket_id { Ok(bucket) } else { Err(StoreError::NoSuchBucket.into()) }
+    }
+
+    /// Whether the bucket of a job is not there any more, or another one of its name.
+    pub(super) async fn is_bucket_gone(&self, job: &JobRecord) -> Result<bool, StoreError> {
+        let Some(name) = job.spec.bucket().and_then(BucketName::for_lookup) else { return Ok(true) };
+        match self.store.bucket_even_if_deleting(&name).await {
+            Ok(bucket) => Ok(Some(*bucket.id()) != job.facts.bucket_id),
+            Err(StoreError::NoSuchBucket) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a job that shreds is at a bucket that somebody else has deleted, and its key with it: it goes on then.
+    pub(super) async fn has_lost_bucket(&self, stage: Stage, job: &mut JobRecord) -> Result<bool, StoreError> {
+        if job.spec.shreds().is_none() || !stage.is_of_bucket() || !self.is_bucket_gone(job).await? {
+            return Ok(false);
+        }
+        let what = "bucket, which was gone already";
+        if job.facts.destroyed.iter().all(|it| it.what != what) {
+            self.keep_removed(job, what, hex::encode(job.facts.bucket_id.unwrap_or_default()));
+        }
+        Ok(true)
     }
 
     /// Makes a new generation of the bucket's key: first notes which one it will be, so that it is done once.
@@ -63,6 +85,7 @@ impl JobRunner {
             let bucket = self.bucket_of(job).await?;
             let doomed: Vec<u32> = match &job.spec {
                 JobSpec::DestroyBucketKeyGeneration { generation, .. } => vec![*generation],
+                JobSpec::Shred { .. } => job.counted_before(),
                 _ => Vec::new(),
             };
             if doomed.contains(&bucket.keys().generation()) {

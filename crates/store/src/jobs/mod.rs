@@ -1,4 +1,4 @@
-//! Resumable jobs over keys: wrapping anew, rotating, destroying.
+//! Resumable jobs over keys: wrapping anew, rotating, destroying, shredding.
 //!
 //! A job is a row: what it is to do, how far it is, and who has it. It goes through stages, each in bounded batches; what
 //! a batch changes is one check-and-commit per row, and comes before the note of how far the job is. So a crash loses
@@ -16,6 +16,11 @@ mod reseal;
 mod root;
 mod runner;
 mod service_keys;
+mod shared_data;
+mod shred_bucket;
+mod shred_kms;
+mod shred_limits;
+mod shred_version;
 mod spec;
 mod stage;
 mod walk;
@@ -24,5 +29,6 @@ mod wrapped;
 pub use api::JobError;
 pub use runner::{JobEnvironment, JobRunner, JobStep};
 pub use service_keys::ServiceDataKeys;
-pub use spec::{Destroyed, JobCounts, JobId, JobInfo, JobReport, JobSpec, JobState, LeftObject, NewKeys};
+pub use shred_kms::{KmsKeys, KmsMaterial};
+pub use spec::{Destroyed, JobCounts, JobId, JobInfo, JobReport, JobSpec, JobState, LeftObject, NewKeys, ShredTarget};
 pub use wrapped::{BootstrapFile, WrappedKeys, WrappedKeysBatch};

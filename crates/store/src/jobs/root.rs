@@ -18,6 +18,9 @@ const BATCH: usize = 32;
 /// How often a bucket is looked at again because it has changed meanwhile.
 const TRIES: usize = 10;
 
+/// What reports call the root key.
+pub(super) const ROOT_KEY: &str = "root key";
+
 /// What became of the keys of a bucket.
 #[derive(Default)]
 struct Visited {
@@ -36,12 +39,14 @@ impl JobRunner {
             return Ok(Some(JobPosition { part: 1, ..job.position.clone() }));
         }
         if job.facts.root_before == Some(now) {
-            self.store.0.root.rotate().await.map_err(|error| match error {
-                KeyError::Unsupported(why) => Failure::Final(why.to_owned()),
+            match self.store.0.root.rotate().await {
+                Ok(_) => {}
+                Err(error) if job.keeps_root_because_of(&error) => {}
+                Err(KeyError::Unsupported(why)) => return Err(Failure::Final(why.to_owned())),
                 // Nothing was begun, and who asked for it learns why.
-                KeyError::Denied(_) => Failure::Final(error.to_string()),
-                error => Failure::Later(error.into()),
-            })?;
+                Err(error @ KeyError::Denied(_)) => return Err(Failure::Final(error.to_string())),
+                Err(error) => return Err(Failure::Later(error.into())),
+            }
         }
         Ok(None)
     }
@@ -172,18 +177,21 @@ impl JobRunner {
         let current = self.root_generation();
         let doomed: Vec<u32> = match &job.spec {
             JobSpec::DestroyRootGeneration { generation, .. } => vec![*generation],
+            JobSpec::Shred { .. } if !job.keeps_root() => job.counted_before(),
             _ => Vec::new(),
         };
         job.refuse_if_needed("root key", &doomed)?;
         for generation in doomed {
             let state = all.iter().find(|known| known.generation == generation).map(|known| known.state);
             if state != Some(GenerationState::Destroyed) {
-                root.destroy_generation(generation).await.map_err(|error| match error {
-                    KeyError::Unavailable(_) => Failure::Later(error.into()),
-                    error => Failure::Final(error.to_string()),
-                })?;
+                match root.destroy_generation(generation).await {
+                    Ok(()) => {}
+                    Err(error) if job.keeps_root_because_of(&error) => return Ok(None),
+                    Err(error @ KeyError::Unavailable(_)) => return Err(Failure::Later(error.into())),
+                    Err(error) => return Err(Failure::Final(error.to_string())),
+                }
             }
-            self.keep_destroyed(job, "root key", hex::encode(current.root_id), generation);
+            self.keep_destroyed(job, ROOT_KEY, hex::encode(current.root_id), generation);
         }
         Ok(None)
     }
@@ -209,17 +217,23 @@ impl JobRecord {
         }
     }
 
+    /// The generations that were counted and are older than the one under which everything has come.
+    pub(super) fn counted_before(&self) -> Vec<u32> {
+        let generation = self.facts.generation.unwrap_or(0);
+        self.facts.references.range(..generation).map(|(older, _)| *older).collect()
+    }
+
     /// Refuses to destroy generations that something needs, or may need.
     pub(super) fn refuse_if_needed(&self, what: &str, doomed: &[u32]) -> Result<(), Failure> {
         let needed: u64 = doomed.iter().filter_map(|generation| self.facts.references.get(generation)).sum();
         if needed > 0 {
             return Err(Failure::Final(format!(
-                "{needed} still refer to what was to be destroyed of the {what}: nothing was destroyed"
+                "{needed} still refer to what was to be destroyed of the {what}: nothing was destroyed of it"
             )));
         }
         if self.facts.unreadable > 0 {
             return Err(Failure::Final(format!(
-                "{} could not be opened, and may need what was to be destroyed of the {what}: nothing was destroyed",
+                "{} could not be opened, and may need what was to be destroyed of the {what}: nothing was destroyed of it",
                 self.facts.unreadable
             )));
         }

@@ -7,6 +7,7 @@ use coffer_keyring::{KeyAudit, KeyEvent, KeyOutcome, NoAudit, NoDataKeys};
 
 use super::api::FoundJob;
 use super::service_keys::ServiceDataKeys;
+use super::shred_kms::KmsKeys;
 use super::spec::{Destroyed, JobId, JobState};
 use super::stage::{Failure, Stage};
 use super::wrapped::WrappedKeys;
@@ -21,6 +22,8 @@ pub struct JobEnvironment {
     pub elsewhere: Vec<Arc<dyn WrappedKeys>>,
     /// Opens and draws data keys of the KMS.
     pub data_keys: Arc<dyn ServiceDataKeys>,
+    /// The keys of the KMS; `None`: none can be shredded.
+    pub kms_keys: Option<Arc<dyn KmsKeys>>,
     /// Takes note of what is done with bucket keys.
     pub audit: Arc<dyn KeyAudit>,
 }
@@ -28,7 +31,7 @@ pub struct JobEnvironment {
 impl Default for JobEnvironment {
     /// Nothing but the store.
     fn default() -> Self {
-        Self { elsewhere: Vec::new(), data_keys: Arc::new(NoDataKeys), audit: Arc::new(NoAudit) }
+        Self { elsewhere: Vec::new(), data_keys: Arc::new(NoDataKeys), kms_keys: None, audit: Arc::new(NoAudit) }
     }
 }
 
@@ -118,7 +121,12 @@ impl JobRunner {
     /// The job whose turn it is.
     async fn next(&self) -> Result<Option<FoundJob>, StoreError> {
         let now_ms = self.store.now_ms();
+        // Somebody may still want another backup, which needs the older keys.
+        let is_restored = self.store.restored().await?.is_some();
         let is_due = |job: &JobRecord| {
+            if is_restored && job.spec.destroys() {
+                return false;
+            }
             let taken = job.holder != self.holder && self.store.is_leased(job.lease_until_ms, LEASE_MS);
             job.state == JobState::Running && !taken && job.spec.not_before_ms() <= now_ms
         };
@@ -135,7 +143,10 @@ impl JobRunner {
             return Err(Failure::Final("the job is at a stage that it does not have".to_owned()));
         };
         let stage = plan[place];
-        let next = stage.step(self, id, job).await?;
+        let next = match stage.step(self, id, job).await {
+            Err(Failure::Final(_)) if self.has_lost_bucket(stage, job).await? => None,
+            next => next?,
+        };
         job.trouble = None;
         if let Some(position) = next {
             job.position = position;

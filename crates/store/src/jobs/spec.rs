@@ -72,6 +72,19 @@ pub enum JobSpec {
         #[n(2)]
         not_before_ms: Option<u64>,
     },
+    /// Removes something, and destroys every key that opens a copy of it, without a delay. It cannot be cancelled.
+    #[n(4)]
+    Shred {
+        /// What.
+        #[n(0)]
+        target: ShredTarget,
+        /// Leaves the older generations of the root key, and with them copies and backups from before readable.
+        #[n(1)]
+        keep_backups: bool,
+        /// Also if other objects share its sealed data, and so can still show it.
+        #[n(2)]
+        even_if_shared: bool,
+    },
     /// Draws new keys for all that a bucket holds, and writes its data again under them: a new generation of the bucket's
     /// key, object keys, part keys, and data keys of the KMS. What is under customers' keys stays as it is.
     #[n(5)]
@@ -82,14 +95,68 @@ pub enum JobSpec {
     },
 }
 
+/// What is shredded.
+#[derive(Encode, Decode, Debug, Clone, PartialEq, Eq)]
+pub enum ShredTarget {
+    /// A version of an object. Not one that a retention or a legal hold keeps.
+    #[n(0)]
+    Version {
+        /// The name of the bucket.
+        #[n(0)]
+        bucket: String,
+        /// The object's key.
+        #[n(1)]
+        key: String,
+        /// The version as S3 writes it; `None`: the one that is current when the job is started.
+        #[n(2)]
+        version: Option<String>,
+    },
+    /// A bucket with all that it holds. Not one that holds a version which a retention or a legal hold keeps.
+    #[n(1)]
+    Bucket {
+        /// Its name.
+        #[n(0)]
+        bucket: String,
+    },
+    /// A key of the KMS, and so everything that is encrypted under it. Not one that protects a version which a retention
+    /// or a legal hold keeps.
+    #[n(2)]
+    KmsKey {
+        /// Its ARN.
+        #[n(0)]
+        key_arn: String,
+    },
+}
+
 impl JobSpec {
     /// The bucket that it is about, if it is about one.
     pub(crate) fn bucket(&self) -> Option<&str> {
         match self {
             Self::RotateBucketKey { bucket }
             | Self::DestroyBucketKeyGeneration { bucket, .. }
-            | Self::Reseal { bucket } => Some(bucket),
-            Self::RewrapRoot { .. } | Self::DestroyRootGeneration { .. } => None,
+            | Self::Reseal { bucket }
+            | Self::Shred { target: ShredTarget::Version { bucket, .. } | ShredTarget::Bucket { bucket }, .. } => {
+                Some(bucket)
+            }
+            Self::RewrapRoot { .. }
+            | Self::DestroyRootGeneration { .. }
+            | Self::Shred { target: ShredTarget::KmsKey { .. }, .. } => None,
+        }
+    }
+
+    /// What it is to shred, if that is what it does.
+    pub(crate) fn shreds(&self) -> Option<&ShredTarget> {
+        match self {
+            Self::Shred { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Whether it destroys keys that older copies of the store need.
+    pub(crate) fn destroys(&self) -> bool {
+        match self {
+            Self::DestroyRootGeneration { .. } | Self::DestroyBucketKeyGeneration { .. } | Self::Shred { .. } => true,
+            Self::RewrapRoot { .. } | Self::RotateBucketKey { .. } | Self::Reseal { .. } => false,
         }
     }
 
@@ -248,10 +315,12 @@ pub struct JobReport {
     pub left: Vec<(String, u64)>,
     /// Of a job that draws new keys for data: how far that is.
     pub new_keys: Option<NewKeys>,
+    /// What else it found out, each a sentence.
+    pub found: Vec<String>,
     /// What was destroyed.
     pub destroyed: Vec<Destroyed>,
     /// What the job cannot promise, each a sentence.
-    pub cannot_promise: Vec<&'static str>,
+    pub cannot_promise: Vec<String>,
 }
 
 impl JobReport {
@@ -282,11 +351,12 @@ impl JobReport {
         lines.extend(self.left.iter().map(|(why, count)| format!("Left alone: {count} {why}.")));
         let left = self.new_keys.iter().flat_map(|new| &new.left);
         lines.extend(left.map(|LeftObject { what, why }| format!("  {what}: {why}")));
+        lines.extend(self.found.iter().cloned());
         for Destroyed { what, id, generation, .. } in &self.destroyed {
             let of = generation.map_or_else(String::new, |generation| format!("generation {generation} of "));
             lines.push(format!("Destroyed: {of}{what} {id}."));
         }
-        lines.extend(self.cannot_promise.iter().map(|sentence| (*sentence).to_owned()));
+        lines.extend(self.cannot_promise.iter().cloned());
         lines.join("\n")
     }
 }

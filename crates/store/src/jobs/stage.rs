@@ -1,7 +1,7 @@
 //! The stages of which jobs consist.
 
 use super::runner::JobRunner;
-use super::spec::{JobId, JobSpec};
+use super::spec::{JobId, JobSpec, ShredTarget};
 use crate::error::StoreError;
 use crate::records::{JobPosition, JobRecord};
 
@@ -19,12 +19,19 @@ pub(super) enum Stage {
     ResealRows = 7,
     CountRows = 8,
     DestroyGenerations = 9,
+    RemoveVersion = 20,
+    MarkBucket = 21,
+    LookThroughBucket = 22,
+    RemoveRows = 23,
+    RemoveBucket = 24,
+    FindProtected = 25,
+    DestroyKmsKey = 26,
     MeasureData = 30,
     ResealData = 31,
     CountOldKeys = 32,
 }
 
-const ALL: [Stage; 13] = [
+const ALL: [Stage; 20] = [
     Stage::RotateRoot,
     Stage::RewrapBuckets,
     Stage::RewrapElsewhere,
@@ -35,6 +42,13 @@ const ALL: [Stage; 13] = [
     Stage::ResealRows,
     Stage::CountRows,
     Stage::DestroyGenerations,
+    Stage::RemoveVersion,
+    Stage::MarkBucket,
+    Stage::LookThroughBucket,
+    Stage::RemoveRows,
+    Stage::RemoveBucket,
+    Stage::FindProtected,
+    Stage::DestroyKmsKey,
     Stage::MeasureData,
     Stage::ResealData,
     Stage::CountOldKeys,
@@ -80,12 +94,47 @@ impl Stage {
                 Self::ResealRows,
                 Self::CountRows,
             ],
+            JobSpec::Shred { target, keep_backups, .. } => {
+                let mut plan = match target {
+                    ShredTarget::Version { .. } => vec![
+                        Self::RemoveVersion,
+                        Self::AppendGeneration,
+                        Self::ResealRows,
+                        Self::CountRows,
+                        Self::DestroyGenerations,
+                    ],
+                    ShredTarget::Bucket { .. } => {
+                        vec![Self::MarkBucket, Self::LookThroughBucket, Self::RemoveRows, Self::RemoveBucket]
+                    }
+                    ShredTarget::KmsKey { .. } => vec![Self::FindProtected, Self::DestroyKmsKey],
+                };
+                // Last: so no generation that stays has ever wrapped what was destroyed before.
+                if !keep_backups {
+                    plan.push(Self::RotateRoot);
+                    plan.extend(rewrap);
+                    plan.push(Self::DestroyRoot);
+                }
+                plan
+            }
+        }
+    }
+
+    /// Whether the stage is about the bucket of the job.
+    pub(super) fn is_of_bucket(self) -> bool {
+        match self {
+            Self::AppendGeneration | Self::ResealRows | Self::CountRows | Self::DestroyGenerations => true,
+            Self::RemoveVersion | Self::MarkBucket | Self::LookThroughBucket => true,
+            Self::RemoveRows | Self::RemoveBucket => true,
+            Self::MeasureData | Self::ResealData | Self::CountOldKeys => true,
+            Self::RotateRoot | Self::RewrapBuckets | Self::RewrapElsewhere | Self::CountBuckets => false,
+            Self::CountElsewhere | Self::DestroyRoot | Self::FindProtected | Self::DestroyKmsKey => false,
         }
     }
 
     /// What a job cannot promise.
-    pub(super) fn limits(spec: &JobSpec) -> Vec<&'static str> {
-        match spec {
+    pub(super) fn limits(job: &JobRecord) -> Vec<String> {
+        let limits = match &job.spec {
+            JobSpec::Shred { target, keep_backups, .. } => return job.limits_of_shredding(target, *keep_backups),
             JobSpec::RewrapRoot { .. } | JobSpec::RotateBucketKey { .. } => vec![
                 "Whoever had a key of an older generation and a copy of what it protects can open that copy: only \
                  sealing the data anew, under new keys, helps what is stored from now on.",
@@ -97,7 +146,8 @@ impl Stage {
                 "Whoever had the old keys and a copy of the data keeps what is in that copy. The old data is removed from \
                  the disk as garbage is, after a grace period; backups from before have the old keys.",
             ],
-        }
+        };
+        limits.into_iter().map(str::to_owned).collect()
     }
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
@@ -124,6 +174,13 @@ impl Stage {
             Self::MeasureData => "measuring what is to be written again",
             Self::ResealData => "writing data again under new keys",
             Self::CountOldKeys => "counting what still has older keys",
+            Self::RemoveVersion => "removing the version",
+            Self::MarkBucket => "taking the bucket away from everybody",
+            Self::LookThroughBucket => "looking for what may not go",
+            Self::RemoveRows => "removing what the bucket holds",
+            Self::RemoveBucket => "removing the bucket and its key",
+            Self::FindProtected => "looking for what the KMS key protects",
+            Self::DestroyKmsKey => "destroying the KMS key",
         }
     }
 
@@ -148,6 +205,13 @@ impl Stage {
             Self::MeasureData => runner.measure_data(job).await,
             Self::ResealData => runner.reseal_data(job).await,
             Self::CountOldKeys => runner.count_old_keys(job).await,
+            Self::RemoveVersion => runner.remove_version(id, job).await,
+            Self::MarkBucket => runner.mark_bucket(job).await,
+            Self::LookThroughBucket => runner.look_through_bucket(job).await,
+            Self::RemoveRows => runner.remove_rows(job).await,
+            Self::RemoveBucket => runner.remove_bucket(id, job).await,
+            Self::FindProtected => runner.find_protected(job).await,
+            Self::DestroyKmsKey => runner.destroy_kms_key(id, job).await,
         }
     }
 }

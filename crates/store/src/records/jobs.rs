@@ -112,6 +112,9 @@ pub(crate) struct JobFacts {
     /// What was counted last: the generations of what.
     #[n(7)]
     pub(crate) counted: Option<String>,
+    /// Of a job that shreds.
+    #[n(10)]
+    pub(crate) shred: Option<ShredFacts>,
     /// Of a job that draws new keys for data.
     #[n(20)]
     pub(crate) reseal: Option<ResealFacts>,
@@ -140,6 +143,47 @@ pub(crate) struct ResealFacts {
     #[n(5)]
     pub(crate) left: Vec<LeftObject>,
 }
+
+/// What a job that shreds has found out.
+#[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
+#[cbor(map)]
+pub(crate) struct ShredFacts {
+    /// The version that is meant: one that takes its place is none of its business.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) instance: Option<[u8; 16]>,
+    /// Versions that are removed, or that the KMS key protects.
+    #[cbor(n(1), default)]
+    pub(crate) versions: u64,
+    /// Uploads in progress that are removed, or that the KMS key protects.
+    #[cbor(n(2), default)]
+    pub(crate) uploads: u64,
+    /// Versions and uploads that are removed, and are under customers' keys.
+    #[cbor(n(3), default)]
+    pub(crate) under_customers_keys: u64,
+    /// Rows that could not be opened when they were looked at.
+    #[cbor(n(4), default)]
+    pub(crate) unreadable: u64,
+    /// Blobs that more than one record names, and how often what is removed does.
+    #[cbor(n(5), default)]
+    pub(crate) candidates: BTreeMap<SharedBlob, u64>,
+    /// There are more of these than are kept.
+    #[cbor(n(6), default)]
+    pub(crate) too_many_candidates: bool,
+    /// How many other objects name blobs of what is removed.
+    #[cbor(n(7), default)]
+    pub(crate) shared: u64,
+    /// Why older generations of the root key were not destroyed.
+    #[n(8)]
+    pub(crate) root_kept: Option<String>,
+    /// The custom key store whose provider wrapped the material of the KMS key.
+    #[n(9)]
+    pub(crate) key_store: Option<String>,
+}
+
+/// The id of a blob.
+#[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cbor(transparent)]
+pub(crate) struct SharedBlob(#[cbor(n(0), with = "minicbor::bytes")] pub(crate) [u8; 16]);
 
 /// A generation of a root key.
 #[derive(Encode, Decode, Debug, Clone, Copy, PartialEq, Eq)]

@@ -92,6 +92,18 @@ impl FakeKms {
         Ok(())
     }
 
+    /// Whether it has drawn anything under a key.
+    pub fn has(&self, key_arn: &str) -> bool {
+        let drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.values().any(|drawn| drawn.sealed.key_arn == key_arn)
+    }
+
+    /// Forgets everything that it has drawn under a key.
+    pub fn destroy(&self, key_arn: &str) {
+        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        drawn.retain(|_, drawn| drawn.sealed.key_arn != key_arn);
+    }
+
     /// What it does from now on.
     pub fn set_mood(&self, mood: Mood) {
         *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;

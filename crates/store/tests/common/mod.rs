@@ -9,6 +9,8 @@ pub mod kms;
 pub mod lifecycle;
 pub mod reseal;
 pub mod rng;
+pub mod shred;
+pub mod thief;
 
 use coffer_configuration::ObjectLock;
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use coffer_store::{Clock as _, JobError, JobId, JobInfo, JobSpec, JobState, NewK
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::{job_report, shred};
 use crate::control::{Report, Session};
 
 /// How often a job that is followed is looked at.
@@ -80,6 +81,8 @@ pub(crate) enum Steering {
     Resume,
     /// End it where it is.
     Cancel,
+    /// Sign what it has to report, once it is over.
+    Report,
 }
 
 impl Task {
@@ -166,6 +169,7 @@ impl SteerJob {
         let steered = match self.steering {
             Steering::Show => Ok(()),
             Steering::Watch => return follow(session, id).await,
+            Steering::Report => return signed_report(session, id).await,
             Steering::Pause => store.pause_job(id).await,
             Steering::Resume => store.resume_job(id).await,
             Steering::Cancel => store.cancel_job(id).await,
@@ -175,19 +179,35 @@ impl SteerJob {
     }
 }
 
+/// The report of a job, signed.
+async fn signed_report(session: &Session, id: JobId) -> Result<Report> {
+    let job = session.administration.data.store.job(id).await.map_err(explained)?;
+    if !job.state.is_over() {
+        bail!("job {id} is not over");
+    }
+    let signed = job_report::signed(session, &job);
+    Ok(Report { data: json!({"signed_report": signed}), text: signed })
+}
+
 /// Shows how far a job is until it is over, or waits for longer than an operator does.
 async fn follow(session: &Session, id: JobId) -> Result<Report> {
+    let job = followed(session, id).await?;
+    if job.state == JobState::Failed {
+        bail!("job {id} failed: {}\n{}", job.trouble.unwrap_or_default(), job.report.text());
+    }
+    Ok(report(&job))
+}
+
+/// As [`follow`]; also of a job that failed, returns what is known of it.
+pub(super) async fn followed(session: &Session, id: JobId) -> Result<JobInfo> {
     let store = &session.administration.data.store;
     let mut last = String::new();
     loop {
         let job = store.job(id).await.map_err(explained)?;
         let line = format!("{}{}", job.stage, progress(&job));
         let is_waiting = job.not_before_ms > SystemClock.now_ms() || job.state == JobState::Paused;
-        if job.state == JobState::Failed {
-            bail!("job {id} failed: {}\n{}", job.trouble.unwrap_or_default(), job.report.text());
-        }
         if job.state.is_over() || is_waiting {
-            return Ok(report(&job));
+            return Ok(job);
         }
         // A line that is said again shows whether anybody is still there.
         if !session.progress(if line == last { "" } else { &line }) {
@@ -201,14 +221,14 @@ async fn follow(session: &Session, id: JobId) -> Result<Report> {
     }
 }
 
-fn explained(error: JobError) -> anyhow::Error {
+pub(super) fn explained(error: JobError) -> anyhow::Error {
     match error {
         JobError::Store(StoreError::NoSuchBucket) => anyhow!("there is no such bucket"),
         error => anyhow!(error),
     }
 }
 
-fn report(job: &JobInfo) -> Report {
+pub(super) fn report(job: &JobInfo) -> Report {
     let mut text = format!("job {} {}: {}\n", job.id, state(job.state), words(&job.spec));
     let mut line = |line: &str| writeln!(text, "{line}").expect("a String takes any text");
     let now = SystemClock.now_ms();
@@ -265,6 +285,7 @@ fn data(job: &JobInfo) -> Value {
         "left": job.report.left.iter().map(|(why, count)| json!({"why": why, "count": count})).collect::<Vec<_>>(),
         "new_keys": job.report.new_keys.as_ref().map(new_keys),
         "destroyed": destroyed.collect::<Vec<_>>(),
+        "found": job.report.found,
         "cannot_promise": job.report.cannot_promise,
     })
 }
@@ -279,7 +300,7 @@ fn new_keys(new: &NewKeys) -> Value {
     })
 }
 
-fn words(spec: &JobSpec) -> String {
+pub(super) fn words(spec: &JobSpec) -> String {
     match spec {
         JobSpec::RewrapRoot { rotate: true } => "rotate the root key".to_owned(),
         JobSpec::RewrapRoot { rotate: false } => "wrap everything under the root key anew".to_owned(),
@@ -289,10 +310,11 @@ fn words(spec: &JobSpec) -> String {
         JobSpec::DestroyBucketKeyGeneration { bucket, generation, .. } => {
             format!("destroy generation {generation} of the key of the bucket {bucket}")
         }
+        JobSpec::Shred { target, .. } => shred::words(target),
     }
 }
 
-fn state(state: JobState) -> &'static str {
+pub(super) fn state(state: JobState) -> &'static str {
     match state {
         JobState::Running => "running",
         JobState::Paused => "paused",

@@ -8,10 +8,12 @@ mod backup_create;
 mod backup_verified;
 mod inspect;
 mod job;
+mod job_report;
 mod key_exported;
 mod key_show;
 mod passphrase_changed;
 mod restore_accept;
+mod shred;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -22,10 +24,12 @@ pub(crate) use backup_create::BackupCreate;
 pub(crate) use backup_verified::BackupVerified;
 pub(crate) use inspect::Inspect;
 pub(crate) use job::{ListJobs, StartJob, SteerJob, Steering, Task};
+pub(crate) use job_report::{AuditVerifyReport, verified};
 pub(crate) use key_exported::KeyExported;
 pub(crate) use key_show::KeyShow;
 pub(crate) use passphrase_changed::PassphraseChanged;
 pub(crate) use restore_accept::RestoreAccept;
+pub(crate) use shred::{Shred, Target};
 
 use super::protocol::Report;
 use super::session::Session;
@@ -42,6 +46,8 @@ pub(crate) enum Command {
     AuditShow(AuditShow),
     /// Verify the audit log of keys.
     AuditVerify(AuditVerify),
+    /// Verify a signed report.
+    AuditVerifyReport(AuditVerifyReport),
     /// Note that a backup of the root key opened the store.
     BackupVerified(BackupVerified),
     /// Look at how an object is sealed.
@@ -54,6 +60,8 @@ pub(crate) enum Command {
     PassphraseChanged(PassphraseChanged),
     /// List every job.
     ListJobs(ListJobs),
+    /// Remove something, and every key that opens a copy of it.
+    Shred(Shred),
     /// Start a job.
     StartJob(StartJob),
     /// Look at a job, or steer it.
@@ -63,7 +71,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether jobs have to run meanwhile.
     pub(super) fn needs_jobs(&self) -> bool {
-        matches!(self, Self::StartJob(_) | Self::SteerJob(SteerJob { steering: Steering::Watch, .. }))
+        matches!(self, Self::Shred(_) | Self::StartJob(_) | Self::SteerJob(SteerJob { steering: Steering::Watch, .. }))
     }
 
     /// Carries the command out.
@@ -76,12 +84,14 @@ impl Command {
             Self::RestoreAccept(command) => command.perform(session).await,
             Self::AuditShow(command) => command.perform(session).await,
             Self::AuditVerify(command) => command.perform(session).await,
+            Self::AuditVerifyReport(command) => command.perform(session).await,
             Self::BackupVerified(command) => command.perform(session).await,
             Self::Inspect(command) => command.perform(session).await,
             Self::KeyExported(command) => command.perform(session).await,
             Self::KeyShow(command) => command.perform(session).await,
             Self::PassphraseChanged(command) => command.perform(session).await,
             Self::ListJobs(command) => command.perform(session).await,
+            Self::Shred(command) => command.perform(session).await,
             Self::StartJob(command) => command.perform(session).await,
             Self::SteerJob(command) => command.perform(session).await,
         }
