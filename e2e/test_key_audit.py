@@ -5,10 +5,10 @@ import re
 import shutil
 
 import audit_log
+import cbor
 import pytest
 from audit_log import Checkpoint, NotIntact
 
-from support import cbor
 from support.client import Client
 from support.sealed_store import SealedStore
 from support.server import wait_until

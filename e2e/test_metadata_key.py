@@ -6,10 +6,10 @@ import subprocess
 import time
 
 import audit_log
+import cbor
 import pytest
 from audit_log import NotIntact
 
-from support import cbor
 from support.client import Client
 from support.iam import allow, client_of, create_user, credentials_of, error_code
 from support.sealed_store import SealedStore

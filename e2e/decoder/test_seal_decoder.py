@@ -9,10 +9,11 @@ import pytest
 
 from key_files import read_key_file
 from seal1 import Malformed
-from vectors import VectorFailed, check_folder
+from vectors import VectorFailed, check_backups, check_folder
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "vectors" / "seal"
+BACKUPS = ROOT / "vectors" / "backup"
 
 
 def changed_vector(folder, name, change):
@@ -32,6 +33,25 @@ def test_what_rust_seals_opens(tmp_path):
     make = ["cargo", "run", "--quiet", "--locked", "-p", "coffer-seal", "--example", "fresh_vectors", "--", str(tmp_path)]
     subprocess.run(make, cwd=ROOT, check=True)
     assert check_folder(tmp_path) > 30
+
+
+def test_golden_backups_end_as_they_must():
+    assert check_backups(BACKUPS) >= 40
+
+
+def test_backups_that_rust_takes_open(tmp_path):
+    make = ["cargo", "run", "--quiet", "--locked", "-p", "coffer-backup", "--example", "fresh_vectors", "--", str(tmp_path)]
+    subprocess.run(make, cwd=ROOT, check=True)
+    assert check_backups(tmp_path) >= 40
+
+
+@pytest.mark.parametrize("field, value", [("expect", "damaged"), ("opened", {"rows": []})])
+def test_a_backup_that_is_not_as_the_vector_says_fails_the_check(tmp_path, field, value):
+    vector = json.loads((BACKUPS / "patched.json").read_text())
+    vector[field] = vector[field] | value if isinstance(value, dict) else value
+    (tmp_path / "patched.json").write_text(json.dumps(vector))
+    with pytest.raises(VectorFailed):
+        check_backups(tmp_path)
 
 
 def test_a_forgery_that_opens_fails_the_check(tmp_path):

@@ -1,14 +1,16 @@
-"""Runs the golden vectors of vectors/seal, as vectors/README.md says how."""
+"""Runs the golden vectors of vectors/seal and vectors/backup, as vectors/README.md says how."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import seal1
-from key_files import open_keyring
+from backup import Backup
+from key_files import RootKeys, open_keyring, read_key_file
 
 unhex = bytes.fromhex
 
@@ -33,6 +35,16 @@ def check_folder(folder: Path) -> int:
     if count == 0:
         raise VectorFailed(f"{folder}: no vectors")
     return count
+
+
+def check_backups(folder: Path) -> int:
+    """Checks every backup in `folder` and returns how many that were."""
+    paths = sorted(folder.glob("*.json"))
+    for path in paths:
+        check(path.name, json.loads(path.read_text()), verify_backup)
+    if not paths:
+        raise VectorFailed(f"{folder}: no vectors")
+    return len(paths)
 
 
 def check(name: str, vector: dict, verify: Callable[[dict], None]) -> None:
@@ -137,6 +149,31 @@ def verify_keyring(vector: dict) -> None:
         for e in entries
     ]
     equal(got, vector.get("entries"), "entries")
+
+
+def verify_backup(vector: dict) -> None:
+    key = read_key_file(vector["key_file"].encode())
+    root = RootKeys(open_keyring(unhex(vector["keyring"]), key=key))
+    with tempfile.TemporaryDirectory() as folder:
+        files = {f"manifests/{vector['id']}": vector["manifest"]}
+        files |= {f"chunks/{name}": content for name, content in vector["files"].items()}
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(unhex(content))
+        backup = Backup(Path(folder), vector["id"], root)
+        rows = backup.rows()
+    if vector["expect"] != "opened":
+        return
+    opened = vector["opened"]
+    equal(backup.store_id.hex(), opened["store_id"], "store")
+    equal((backup.sequence, backup.taken_ms), (opened["sequence"], opened["taken_ms"]), "sequence and time")
+    equal([[key.hex(), value.hex()] for key, value in rows], opened["rows"], "rows")
+    lasts, at = [], 0
+    for chunk in backup.chunks:
+        at += chunk.rows
+        lasts.append(backup.end(rows[at - 1][0]))
+    equal(([chunk.end for chunk in backup.chunks], lasts), (opened["ends"], opened["ends"]), "ends of chunks")
 
 
 def verify_derivations(vector: dict) -> None:

@@ -7,10 +7,9 @@ import json
 from dataclasses import dataclass
 
 import audit_log
+import cbor
 import seal1
 from key_files import RootKeys
-
-from . import cbor
 
 MAGIC = b"COFFER\x00\x01"
 NO_BUCKET = bytes(16)

@@ -28,6 +28,7 @@ pub use error::BackupError;
 pub use files::{Files, SystemFiles};
 pub use folder::{Access, BackupFolder, Listed};
 pub use manifest::{BackupId, BackupInfo, read_manifest_body};
+pub use patch::apply as apply_patch;
 pub use prune::{Pruned, prune};
 pub use restore::{RestoreTo, RestoredMetadata, restore};
 pub use rows::read_rows;

@@ -52,8 +52,9 @@ pub(crate) fn difference(base: &[u8], rows: &[u8]) -> Option<Zeroizing<Vec<u8>>>
     None
 }
 
-/// The rows that `patch` makes of those of `base`. `None` when either is none.
-pub(crate) fn apply(base: &[u8], mut patch: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+/// The rows that `patch` makes of those of `base`, as the plaintext of a chunk. `None` when either is none.
+#[must_use]
+pub fn apply(base: &[u8], mut patch: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut rows = Zeroizing::new(Vec::with_capacity(base.len() + patch.len()));
     let mut put = |key, value| {
         put_field(&mut rows, key);

@@ -178,7 +178,7 @@ pub fn to(data: &Path) -> RestoreTo<'_> {
     RestoreTo { data, metadata_name: "metadata.redb", settings: RedbSettings::default(), now_ms: NOW_MS + 1000 }
 }
 
-fn open_engine(data: &Path, metadata_key: &Key32) -> RedbEngine {
+pub fn open_engine(data: &Path, metadata_key: &Key32) -> RedbEngine {
     let keys = PageKeys::new(Key32::from_slice(metadata_key.expose()).unwrap());
     let path = data.join("metadata.redb");
     assert!(path.exists(), "an engine would make a new file");

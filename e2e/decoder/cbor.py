@@ -1,5 +1,7 @@
 """As much of CBOR (RFC 8949) as the records use: numbers, byte strings, texts, arrays, maps, true, false and null."""
 
+from seal1 import Malformed
+
 UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, _, SIMPLE = range(8)
 SIMPLE_VALUES = {20: False, 21: True, 22: None}
 
@@ -7,20 +9,28 @@ SIMPLE_VALUES = {20: False, 21: True, 22: None}
 def decode(data):
     """The one value that `data` encodes."""
     value, end = _value(data, 0)
-    assert end == len(data), "bytes after the value"
+    _demand(end == len(data), "bytes after the value")
     return value
 
 
+def _demand(holds, what):
+    if not holds:
+        raise Malformed(f"CBOR: {what}")
+
+
 def _argument(data, at):
+    _demand(at < len(data), "cut")
     low = data[at] & 0x1F
     if low < 24:
         return low, at + 1
-    assert low <= 27, "only definite lengths occur"
+    _demand(low <= 27, "only definite lengths occur")
     size = 1 << (low - 24)
+    _demand(at + 1 + size <= len(data), "cut")
     return int.from_bytes(data[at + 1:at + 1 + size], "big"), at + 1 + size
 
 
 def _value(data, at):
+    _demand(at < len(data), "cut")
     kind = data[at] >> 5
     argument, at = _argument(data, at)
     if kind == UNSIGNED:
@@ -29,7 +39,7 @@ def _value(data, at):
         return -1 - argument, at
     if kind in (BYTES, TEXT):
         raw = data[at:at + argument]
-        assert len(raw) == argument, "cut"
+        _demand(len(raw) == argument, "cut")
         return (raw if kind == BYTES else raw.decode()), at + argument
     if kind == ARRAY:
         items = []
@@ -43,5 +53,5 @@ def _value(data, at):
             key, at = _value(data, at)
             pairs[key], at = _value(data, at)
         return pairs, at
-    assert kind == SIMPLE and argument in SIMPLE_VALUES, f"type {kind}, {argument}"
+    _demand(kind == SIMPLE and argument in SIMPLE_VALUES, f"type {kind}, {argument}")
     return SIMPLE_VALUES[argument], at
