@@ -50,7 +50,7 @@ def test_a_backup_brings_everything_back_on_another_machine(written, make_server
     folder = tmp_path / "backups"
     taken = create(written, folder)
     other, told = elsewhere(make_server, written, folder)
-    assert told["id"] == taken["id"] and told["rows"] >= taken["rows"] and told["closed_buckets"] == []
+    assert told["id"] == taken["id"] and told["rows"] >= taken["rows"] and told["closed"] == []
     client = Client(other.start())
     assert client.get(BUCKET, "canary-small/7").body == b"body 7"
     assert client.get(BUCKET, "big").body == BIG

@@ -54,7 +54,18 @@ const GRAPH: &[(&str, &[&str])] = &[
     ),
     ("coffer-replication", &["coffer-configuration", "coffer-sigv4", "coffer-store"]),
     ("coffer-iam", &["coffer-access", "coffer-crypto", "coffer-sigv4", "coffer-store"]),
-    ("coffer-kms", &["coffer-access", "coffer-crypto", "coffer-iam", "coffer-keyring", "coffer-seal", "coffer-store"]),
+    (
+        "coffer-kms",
+        &[
+            "coffer-access",
+            "coffer-crypto",
+            "coffer-iam",
+            "coffer-keyring",
+            "coffer-meta",
+            "coffer-seal",
+            "coffer-store",
+        ],
+    ),
     (
         "coffer",
         &[

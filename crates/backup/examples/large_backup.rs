@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coffer_backup::{Access, BackupFolder, RestoreTo, Source, SystemFiles, TakeOptions, Taken, restore, take, verify};
+use coffer_backup::{
+    Access, BackupFolder, Keys, RestoreTo, Source, SystemFiles, TakeOptions, Taken, restore, take, verify,
+};
 use coffer_blob::{LocalBlobs, LocalSettings};
 use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
@@ -95,8 +97,9 @@ async fn measure(dir: &Path, objects: usize) -> Outcome<()> {
     drop(measured);
 
     let folder = BackupFolder::open(&backups, Access::Shared)?;
+    let keys = Keys { root: &*root, others: &[] };
     let step = Step::begin();
-    let verified = verify(&folder, &*root, None, &|_| {}).await?;
+    let verified = verify(&folder, keys, None, &|_| {}).await?;
     step.end("verify", taken.progress.row_bytes, &format!("{} rows", verified.rows));
     let to = RestoreTo {
         data: &dir.join("restored"),
@@ -105,7 +108,7 @@ async fn measure(dir: &Path, objects: usize) -> Outcome<()> {
         now_ms: 0,
     };
     let step = Step::begin();
-    let restored = restore(&folder, &*root, None, to, &SystemFiles, &|_| {}).await?;
+    let restored = restore(&folder, keys, None, to, &SystemFiles, &|_| {}).await?;
     step.end("restore", taken.progress.row_bytes, &format!("{} rows", restored.rows));
     Ok(())
 }

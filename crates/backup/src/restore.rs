@@ -4,16 +4,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use coffer_keyring::RootKeys;
 use coffer_meta::{Commit, Engine as _, Entry, PageKeys, RedbEngine, RedbSettings};
-use coffer_store::{ColdRows, Restored, bootstrap};
+use coffer_store::{Bootstrap, ColdRows, Restored, bootstrap};
 
 use crate::contents::Contents;
 use crate::error::BackupError;
 use crate::files::Files;
 use crate::folder::{BackupFolder, OpenedManifest};
+use crate::keys::{Keys, KeysFound};
 use crate::manifest::{BackupInfo, copy_of};
-use crate::verify::{Checked, check_bucket};
 
 /// Where a backup is restored to.
 #[derive(Clone)]
@@ -35,8 +34,8 @@ pub struct RestoredMetadata {
     pub backup: BackupInfo,
     /// Rows that the store has now.
     pub rows: u64,
-    /// Buckets whose keys no root key unwraps any more. Their objects are lost.
-    pub closed_buckets: Vec<String>,
+    /// The keys in it. What needs one that is closed cannot be read.
+    pub keys: KeysFound,
     /// The audit log of keys is not there, so it starts anew.
     pub audit_starts_anew: bool,
 }
@@ -59,34 +58,33 @@ const COMMIT_BYTES: usize = 2 << 20;
 /// [`BackupError::NotEmpty`], [`BackupError::Damaged`], and what else keeps the backup from being opened.
 pub async fn restore(
     folder: &BackupFolder,
-    root: &dyn RootKeys,
+    keys: Keys<'_>,
     id: Option<&str>,
     to: RestoreTo<'_>,
     files: &dyn Files,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<RestoredMetadata, BackupError> {
-    let opened = folder.find(root, id).await?;
+    let opened = folder.find(keys.root, id).await?;
     let building = to.data.join(BUILDING);
     clear(&to, &building, files)?;
     let io = BackupError::io(&building);
     files.make_folder(&building).map_err(&io)?;
     files.write_new(&building.join(bootstrap::FILE_NAME), &opened.head).map_err(&io)?;
     let audit_starts_anew = !to.data.join(AUDIT).try_exists().map_err(&io)?;
-    let keys = PageKeys::new(copy_of(&opened.bootstrap.metadata_key));
-    let engine = RedbEngine::open(&building.join(to.metadata_name), keys, to.settings.clone())?;
-    let OpenedManifest { manifest, bootstrap, .. } = opened;
+    let page_keys = PageKeys::new(copy_of(&opened.bootstrap.metadata_key));
+    let engine = RedbEngine::open(&building.join(to.metadata_name), page_keys, to.settings.clone())?;
+    let OpenedManifest { manifest, bootstrap, head } = opened;
+    let mut found = KeysFound::default();
+    found.wrapped_by.extend(Bootstrap::wrapped_by(&head, keys.root));
     let cold = ColdRows::new(bootstrap);
     let mark = Restored { backup: manifest.id.0, taken_ms: manifest.taken_ms, restored_ms: to.now_ms };
-    let mut restored =
-        RestoredMetadata { backup: manifest.info(), rows: 0, closed_buckets: Vec::new(), audit_starts_anew };
+    let mut restored = RestoredMetadata { backup: manifest.info(), rows: 0, keys: found, audit_starts_anew };
     let mut batch = Batch { engine: &engine, commit: Commit::new(), bytes: 0 };
     let mut reader = Contents::new(folder, &manifest);
     while let Some(chunk) = reader.next().await? {
         let rows = chunk.map_err(|what| BackupError::Damaged { id: manifest.id, what })?;
         for row in rows {
-            if let Checked::Closed(problem) = check_bucket(&cold, root, &row).await? {
-                restored.closed_buckets.push(problem);
-            }
+            restored.keys.look(&cold, keys, &row).await?;
             // Without the log this row would say that its end is missing.
             if !(audit_starts_anew && cold.is_audit_checkpoint(&row.key)) {
                 batch.put(row).await?;

@@ -7,6 +7,7 @@ mod common;
 use coffer_backup::{Access, BackupError, BackupFolder, ChunkSizes, TakeOptions, prune};
 use coffer_keyring::RootKeys as _;
 use coffer_meta::Commit;
+use coffer_store::{BootstrapFile, BucketName, NewBucket, WrappedKeys as _};
 use common::*;
 
 #[tokio::test]
@@ -20,7 +21,7 @@ async fn a_restored_store_has_the_rows_of_the_backup_and_the_mark() {
     let data = world.fresh("new");
     let restored = world.restore(None, &data).await.unwrap();
     assert_eq!((restored.backup, restored.rows), (taken.backup, taken.backup.rows));
-    assert!(restored.closed_buckets.is_empty());
+    assert_eq!((restored.keys.of.get("bucket"), &restored.keys.closed[..]), (Some(&1), &[][..]));
     let (marks, rows): (Vec<_>, Vec<_>) =
         world.rows_in(&data).await.into_iter().partition(|row| row.key == "Lrestored");
     assert_eq!(marks.len(), 1);
@@ -289,13 +290,36 @@ async fn a_backup_under_a_destroyed_generation_says_so() {
     assert!(!data.join("coffer.store").exists());
 }
 
+/// Taken while a rotation was under way: its manifest is under the new generation, and a bucket under the old one.
+#[tokio::test]
+async fn a_bucket_whose_key_needs_a_destroyed_generation_is_named() {
+    let world = World::filled().await;
+    world.root.rotate().await.unwrap();
+    BootstrapFile::new(world.data(), world.root.clone()).visit(None, true).await.unwrap();
+    let other = BucketName::for_creation("made-later").unwrap();
+    world.store.create_bucket(&other, &NewBucket::default()).await.unwrap();
+    world.take().await;
+    let verified = world.verify(None).await.unwrap();
+    let generations: Vec<_> = verified.keys.wrapped_by.iter().map(|(_, generation)| *generation).collect();
+    assert_eq!((generations, verified.keys.of.get("bucket")), (vec![1, 2], Some(&2)));
+    assert_eq!(verified.keys.closed, []);
+    world.root.destroy_generation(1).await.unwrap();
+    let verified = world.verify(None).await.unwrap();
+    assert_eq!(verified.problems, [""; 0], "the backup is whole");
+    let restored = world.restore(None, &world.fresh("new")).await.unwrap();
+    assert_eq!(restored.keys, verified.keys);
+    let [closed] = &verified.keys.closed[..] else { panic!("{:?}", verified.keys) };
+    assert_eq!((closed.of, closed.name.as_str()), ("bucket", "secret-bucket"));
+    assert!(closed.why.contains("needs generation 1 of the root key, which was destroyed"), "{}", closed.why);
+}
+
 #[tokio::test]
 async fn the_backup_of_another_root_key_says_so() {
     let world = World::filled().await;
     world.take().await;
     let folder = BackupFolder::open(&world.backups(), Access::Exclusive).unwrap();
     let other = World::new().await;
-    let error = coffer_backup::verify(&folder, &*other.root, None, &|_| {}).await.unwrap_err();
+    let error = coffer_backup::verify(&folder, keys_of(&*other.root), None, &|_| {}).await.unwrap_err();
     assert!(matches!(error, BackupError::WrongKey(_)), "{error}");
     for drop_unreadable in [false, true] {
         let refused = prune(&folder, &*other.root, 1, drop_unreadable).await;

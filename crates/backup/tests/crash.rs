@@ -119,7 +119,7 @@ async fn an_interrupted_restore_is_no_store_and_can_be_started_again() {
         let data = world.fresh(&context);
         std::fs::create_dir_all(data.join("blobs")).unwrap();
         let folder = BackupFolder::open(&world.backups(), Access::Shared).unwrap();
-        let restored = coffer_backup::restore(&folder, &*world.root, None, to(&data), &*files, &|_| {}).await;
+        let restored = coffer_backup::restore(&folder, keys_of(&*world.root), None, to(&data), &*files, &|_| {}).await;
         if data.join("coffer.store").exists() {
             assert!(whole(&data).await, "{context}: there is a store, so it is all of it");
         } else {

@@ -11,7 +11,7 @@ use std::path::Path;
 use coffer_backup::{Access, BackupError, BackupFolder, SystemFiles, restore, verify};
 use coffer_keyring::LocalKeyring;
 use coffer_store::Bootstrap;
-use common::{open_engine, rows_of, to};
+use common::{keys_of, open_engine, rows_of, to};
 use serde_json::{Value, json};
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -48,8 +48,8 @@ async fn check(vector: &Value) {
     }
     let root = LocalKeyring::open(&path("root.key")).unwrap();
     let folder = BackupFolder::open(&path("backups"), Access::Shared).unwrap();
-    let verified = verify(&folder, &root, Some(id), &|_| {}).await;
-    let restored = restore(&folder, &root, Some(id), to(&path("data")), &SystemFiles, &|_| {}).await;
+    let verified = verify(&folder, keys_of(&root), Some(id), &|_| {}).await;
+    let restored = restore(&folder, keys_of(&root), Some(id), to(&path("data")), &SystemFiles, &|_| {}).await;
     let expect = text(vector, "expect");
     assert_eq!(outcome(&restored), expect);
     let verified = match verified {

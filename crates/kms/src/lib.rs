@@ -10,6 +10,7 @@ mod api;
 mod authority;
 mod authorize;
 mod change;
+mod cold;
 mod cryptography;
 mod data_keys;
 mod deletion;
@@ -31,6 +32,7 @@ mod testing;
 mod upkeep;
 
 pub use authority::Authority;
+pub use cold::ColdMaterial;
 pub use cryptography::{Decrypted, Encrypted, ReEncrypted, Under};
 pub use data_keys::DataKey;
 pub use for_jobs::ForJobs;

@@ -13,8 +13,8 @@ use coffer_iam::{ApiService as _, DocumentError, Documents, Iam, IamSettings, Se
 use coffer_keyring::{
     KeyAudit, KeyError, KeyEvent, KeyOutcome, RootDescription, RootGeneration, RootId, RootKeys, WrapContext,
 };
-use coffer_meta::{Engine, MemoryEngine};
-use coffer_store::{Bootstrap, Clock, Settings, Store};
+use coffer_meta::{Direction, Engine, Entry, KeyRange, MemoryEngine};
+use coffer_store::{Bootstrap, Clock, ColdRows, Settings, Store};
 use serde_json::Value;
 
 use crate::settings::{Kms, KmsSettings};
@@ -71,6 +71,13 @@ impl World {
     pub(crate) fn without_key_stores(mut self) -> Self {
         self.kms = kms_over(&self.engine, &self.metadata_key, &self.root, BTreeMap::new(), &self.audit, &self.clock);
         self
+    }
+
+    /// Every row, and what opens them without a store.
+    pub(crate) async fn cold_rows(&self) -> (ColdRows, Vec<Entry>) {
+        let metadata_key = Key32::from_slice(self.metadata_key.expose()).unwrap();
+        let rows = self.engine.scan(KeyRange::prefix(b""), usize::MAX, Direction::Forward).await.unwrap();
+        (ColdRows::new(Bootstrap { store_id: [0; 16], metadata_key, generation: 1 }), rows)
     }
 
     pub(crate) fn advance_days(&self, days: u64) {

@@ -1,16 +1,18 @@
 //! `coffer backup list`, `verify` and `prune`, and `coffer restore`: what needs the root key and a folder of backups, and
 //! no store.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use coffer_backup::{Access, BackupFolder, RestoreTo, SystemFiles, prune, restore, verify};
+use coffer_backup::{Access, BackupFolder, ClosedKey, Keys, KeysFound, RestoreTo, SystemFiles, prune, restore, verify};
 use coffer_keyring::RootKeys;
+use coffer_kms::ColdMaterial;
 use coffer_meta::RedbSettings;
 use coffer_s3::time::iso8601;
-use coffer_store::{Clock as _, SystemClock};
+use coffer_store::{Clock as _, KeysOfRows, SystemClock};
 use serde_json::json;
 
 use crate::config::Settings;
@@ -92,21 +94,23 @@ impl BackupList {
 }
 
 impl BackupVerify {
-    /// Opens all of a backup.
+    /// Opens all of a backup, and unwraps every key in it.
     ///
     /// # Errors
-    /// A sentence for a person; also when anything in the backup is wrong.
+    /// A sentence for a person; also when anything in the backup is wrong, or a key is closed.
     pub(crate) async fn run(self, settings: &Settings, json: bool) -> Result<()> {
         let folder = BackupFolder::open(&self.folder, Access::Shared)?;
-        let verified = verify(&folder, &*root(settings)?, self.id.as_deref(), &|_| {}).await?;
+        let opener = Opener::read(settings)?;
+        let others: [&dyn KeysOfRows; 1] = [&opener.kms];
+        let verified = verify(&folder, opener.keys(&others), self.id.as_deref(), &|_| {}).await?;
         let id = verified.backup.id.to_string();
-        let mut text = format!("backup {id}: {} rows, {} buckets\n", verified.rows, verified.buckets);
+        let mut text = format!("backup {id}: {} rows\n{}", verified.rows, keys_text(&verified.keys));
         verified.problems.iter().for_each(|problem| text += &format!("{problem}\n"));
-        let data = json!({
-            "id": id, "rows": verified.rows, "buckets": verified.buckets, "problems": verified.problems,
-        });
+        let mut data = json!({ "id": id, "rows": verified.rows, "problems": verified.problems });
+        add_keys(&mut data, &verified.keys);
         print(&Report { text, data }, json)?;
-        ensure!(verified.problems.is_empty(), "the backup is not whole");
+        ensure!(verified.problems.is_empty(), "the backup is damaged");
+        ensure!(verified.keys.closed.is_empty(), "the backup is whole, and keys in it cannot be unwrapped");
         Ok(())
     }
 }
@@ -135,7 +139,7 @@ impl Restore {
     /// A sentence for a person; then nothing was made.
     pub(crate) async fn run(self, settings: &Settings, json: bool) -> Result<()> {
         let folder = BackupFolder::open(&self.folder, Access::Shared)?;
-        let root = root(settings)?;
+        let opener = Opener::read(settings)?;
         // Nobody else makes a store there meanwhile.
         let directory = LockedDirectory::make(settings)?;
         let to = RestoreTo {
@@ -144,28 +148,81 @@ impl Restore {
             settings: RedbSettings::default(),
             now_ms: SystemClock.now_ms(),
         };
-        let restored = restore(&folder, &*root, self.id.as_deref(), to, &SystemFiles, &|_| {}).await?;
+        let others: [&dyn KeysOfRows; 1] = [&opener.kms];
+        let restored = restore(&folder, opener.keys(&others), self.id.as_deref(), to, &SystemFiles, &|_| {}).await?;
         drop(directory);
         let id = restored.backup.id.to_string();
         let mut text = format!(
-            "restored {} rows of the backup {id}, taken {}\n",
+            "restored {} rows of the backup {id}, taken {}\n{}",
             restored.rows,
-            iso8601(restored.backup.taken_ms)
+            iso8601(restored.backup.taken_ms),
+            keys_text(&restored.keys)
         );
-        for bucket in &restored.closed_buckets {
-            text += &format!("the bucket {bucket} is lost: no root key that is left opens its key\n");
+        if !restored.keys.closed.is_empty() {
+            text += "what needs a key that cannot be unwrapped cannot be read\n";
         }
         text += "bring the folder `blobs` to the data directory, start the server, and look at `coffer backup accept \
                  --check`: until you accept, no blob is removed\n";
-        let data = json!({
-            "id": id, "rows": restored.rows, "closed_buckets": restored.closed_buckets,
-            "audit_starts_anew": restored.audit_starts_anew,
-        });
+        let mut data = json!({ "id": id, "rows": restored.rows, "audit_starts_anew": restored.audit_starts_anew });
+        add_keys(&mut data, &restored.keys);
         print(&Report { text, data }, json)
     }
 }
 
+/// What opens backups: the root key, and who knows the keys of the KMS.
+struct Opener {
+    root: Arc<dyn RootKeys>,
+    kms: ColdMaterial,
+}
+
+impl Opener {
+    fn read(settings: &Settings) -> Result<Self> {
+        let providers = KeyProviders::read(settings)?;
+        let root = open_root(&providers, settings)?;
+        Ok(Self { kms: ColdMaterial::new(Arc::clone(&root), providers.key_stores()), root })
+    }
+
+    fn keys<'a>(&'a self, others: &'a [&'a dyn KeysOfRows]) -> Keys<'a> {
+        Keys { root: &*self.root, others }
+    }
+}
+
+/// What was found of keys, in lines.
+fn keys_text(found: &KeysFound) -> String {
+    let mut text = String::new();
+    for (of, count) in &found.of {
+        text += &format!("{of}s with keys: {count}\n");
+    }
+    let roots: BTreeSet<_> = found.wrapped_by.iter().map(|(root, _)| root).collect();
+    for root in roots {
+        let generations: Vec<_> = found
+            .wrapped_by
+            .iter()
+            .filter(|(of, _)| of == root)
+            .map(|(_, generation)| generation.to_string())
+            .collect();
+        text += &format!("needs of the root key {}: generation {}\n", hex::encode(root), generations.join(", "));
+    }
+    for ClosedKey { of, name, why } in &found.closed {
+        text += &format!("{of} {}: {why}\n", name.escape_debug());
+    }
+    text
+}
+
+fn add_keys(data: &mut serde_json::Value, found: &KeysFound) {
+    let wrapped_by = found.wrapped_by.iter();
+    data["keys"] = json!(found.of);
+    data["needs"] = wrapped_by
+        .map(|(root, generation)| json!({ "root_id": hex::encode(root), "generation": generation }))
+        .collect();
+    data["closed"] =
+        found.closed.iter().map(|ClosedKey { of, name, why }| json!({ "of": of, "name": name, "why": why })).collect();
+}
+
 fn root(settings: &Settings) -> Result<Arc<dyn RootKeys>> {
-    let root = KeyProviders::read(settings)?.root(settings, false).context("the root key cannot be opened")?;
-    Ok(root.keys)
+    open_root(&KeyProviders::read(settings)?, settings)
+}
+
+fn open_root(providers: &KeyProviders, settings: &Settings) -> Result<Arc<dyn RootKeys>> {
+    Ok(providers.root(settings, false).context("the root key cannot be opened")?.keys)
 }

@@ -190,6 +190,12 @@ impl Bootstrap {
         }
     }
 
+    /// The generation of the root key that wraps the metadata key in a bootstrap file; `None` if `root` does not know.
+    #[must_use]
+    pub fn wrapped_by(bytes: &[u8], root: &dyn RootKeys) -> Option<(RootId, u32)> {
+        BootstrapKey::parse(bytes, Path::new(FILE_NAME)).ok()?.root_generation(root)
+    }
+
     /// Opens what a bootstrap file holds. `path` is for errors.
     ///
     /// # Errors

@@ -42,6 +42,13 @@ fn main() -> std::io::Result<()> {
             write("seal_envelope", &name, &bytes(envelope))?;
         }
     }
+    for path in files(&vectors().join("../backup"))? {
+        let (vector, name) = (load(&path)?, stem(&path));
+        write("backup_read", &format!("file_{name}"), &[b"f", &*bytes(&vector["manifest"])].concat())?;
+        if vector["expect"] == "opened" {
+            backup(&name, &vector)?;
+        }
+    }
     let encodings = load(&vectors().join("encodings.json"))?;
     for (list_name, label) in [("head_plaintext", "h"), ("checksums", "s\x01")] {
         for (index, case) in list(&encodings[list_name]).iter().enumerate() {
@@ -77,6 +84,29 @@ fn entries(keyring: &Value) -> Vec<u8> {
         out.extend(bytes(&entry["key"]));
     }
     out
+}
+
+/// Rows and patches of a backup, and the body that it would have if they were one chunk.
+fn backup(name: &str, vector: &Value) -> std::io::Result<()> {
+    let field = |value: &Value| {
+        let bytes = bytes(value);
+        [&(bytes.len() as u32).to_be_bytes()[..], &bytes].concat()
+    };
+    let rows: Vec<_> =
+        list(&vector["opened"]["rows"]).iter().map(|row| [field(&row[0]), field(&row[1])].concat()).collect();
+    let patch = list(&vector["opened"]["rows"]).iter().step_by(7).map(|row| [field(&row[0]), vec![0xff; 4]].concat());
+    let (text, patch) = (rows.concat(), patch.collect::<Vec<_>>().concat());
+    write("backup_read", &format!("rows_{name}"), &[b"r", &*text].concat())?;
+    let len = (text.len() as u16).to_be_bytes();
+    write("backup_read", &format!("patch_{name}"), &[b"p", &len[..], &text, &patch].concat())?;
+    let (id, key) = ([&[0x50][..], &[1; 16]].concat(), [&[0x58, 0x20][..], &[2; 32]].concat());
+    let number = |number: usize| [&[0x1b][..], &(number as u64).to_be_bytes()].concat();
+    let file = [&[0][..], &id, &[1], &key, &[2], &number(text.len() + 1)].concat();
+    let patch = [&[0xa5][..], &file, &[3], &number(0), &[4], &number(1)].concat();
+    let chunk = [&[0xa7][..], &file, &[3], &number(rows.len()), &[4], &key, &[5], &number(7), &[6], &patch].concat();
+    let rows = [&[4][..], &number(rows.len()), &[5, 0x81], &chunk].concat();
+    let body = [&[0xa6, 0][..], &id, &[1, 1, 2, 2, 3], &key, &rows].concat();
+    write("backup_read", &format!("body_{name}"), &[b"m", &*body].concat())
 }
 
 fn write(target: &str, name: &str, seed: &[u8]) -> std::io::Result<()> {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use coffer_backup::{
-    Access, BackupError, BackupFolder, ChunkSizes, RestoreTo, RestoredMetadata, Source, SystemFiles, TakeOptions,
+    Access, BackupError, BackupFolder, ChunkSizes, Keys, RestoreTo, RestoredMetadata, Source, SystemFiles, TakeOptions,
     Taken, Verified,
 };
 use coffer_blob::{BlobStore, MemoryBlobs};
@@ -127,7 +127,7 @@ impl World {
 
     pub async fn verify(&self, id: Option<&str>) -> Result<Verified, BackupError> {
         let folder = BackupFolder::open(&self.backups(), Access::Shared)?;
-        coffer_backup::verify(&folder, &*self.root, id, &|_| {}).await
+        coffer_backup::verify(&folder, keys_of(&*self.root), id, &|_| {}).await
     }
 
     /// The backups there are, each verified to be whole: their ids, the latest last.
@@ -148,7 +148,7 @@ impl World {
 
     pub async fn restore(&self, id: Option<&str>, data: &Path) -> Result<RestoredMetadata, BackupError> {
         let folder = BackupFolder::open(&self.backups(), Access::Shared)?;
-        coffer_backup::restore(&folder, &*self.root, id, to(data), &SystemFiles, &|_| {}).await
+        coffer_backup::restore(&folder, keys_of(&*self.root), id, to(data), &SystemFiles, &|_| {}).await
     }
 
     pub async fn rows(&self) -> Vec<Entry> {
@@ -168,6 +168,11 @@ impl World {
         let bootstrap = Bootstrap::open(data, &*self.root).await.unwrap();
         rows_of(&open_engine(data, &bootstrap.metadata_key)).await
     }
+}
+
+/// What unwraps the keys of a store that has no KMS.
+pub fn keys_of(root: &dyn RootKeys) -> Keys<'_> {
+    Keys { root, others: &[] }
 }
 
 pub fn options() -> TakeOptions {
