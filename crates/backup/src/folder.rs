@@ -267,6 +267,11 @@ impl BackupFolder {
         .await
     }
 
+    /// Whether there is a manifest of this name, or that cannot be told.
+    pub(crate) fn has_manifest(&self, id: BackupId) -> bool {
+        self.path.join(MANIFESTS).join(id.to_string()).try_exists().unwrap_or(true)
+    }
+
     /// Seals what becomes a file and writes it under a new name. The name is durable once a manifest is.
     pub(crate) async fn put_file(&self, text: Zeroizing<Vec<u8>>) -> Result<Stored, BackupError> {
         let stored = Stored { file: random_array(), key: Key32::generate(), plain_len: text.len() as u64 };
@@ -384,7 +389,10 @@ fn lock(path: &Path, access: Access) -> Result<File, BackupError> {
     let mut options = OpenOptions::new();
     // A folder that can only be read can be restored from.
     let file = match options.write(true).create(true).truncate(false).mode(0o600).open(&name) {
-        Err(error) if access == Access::Shared && error.kind() != io::ErrorKind::NotFound => File::open(&name),
+        Err(error) if access == Access::Shared && error.kind() != io::ErrorKind::NotFound => {
+            // It may be a copy that somebody made without names that begin with a dot.
+            File::open(&name).or_else(|_| File::open(path))
+        }
         file => file,
     };
     let file = file.map_err(BackupError::io(&name))?;

@@ -85,8 +85,9 @@ pub async fn take(
         folder.check_store(store_id).await?;
     }
     let Survey { latest, files, unreadable, .. } = folder.survey(source.root).await?;
-    if unreadable.is_empty() {
-        folder.clean(files).await?;
+    let is_readable = unreadable.is_empty();
+    if is_readable {
+        folder.clean(files.clone()).await?;
     }
     let snapshot = source.engine.snapshot().await?;
     // Read after the snapshot, so that it is not older: how the key is wrapped may change at any time, the key may not.
@@ -104,11 +105,20 @@ pub async fn take(
     let series = Arc::new(BackupSeries::new(&manifest.series_key));
     let earlier = if options.full { Earlier::default() } else { Earlier::new(latest.as_ref()) };
     let mut writing = Writing::new(folder, &series, earlier, options.chunks);
-    writing.write_all(&*snapshot, progress).await?;
+    let mut written = writing.write_all(&*snapshot, progress).await;
     drop(snapshot);
     manifest.rows = writing.progress.rows;
     manifest.chunks = writing.chunks;
-    folder.put_manifest(&manifest, &bootstrap, &head).await?;
+    if written.is_ok() {
+        written = folder.put_manifest(&manifest, &bootstrap, &head).await;
+    }
+    if let Err(error) = written {
+        // A disk that is full gets back what there is of this backup. What cannot be removed now, the next one removes.
+        if is_readable && !folder.has_manifest(manifest.id) {
+            let _ = folder.clean(files).await;
+        }
+        return Err(error);
+    }
     Ok(Taken { backup: manifest.info(), progress: writing.progress, unreadable: unreadable.len() })
 }
 

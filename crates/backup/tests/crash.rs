@@ -4,11 +4,12 @@
 
 mod common;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use coffer_backup::{Access, BackupError, BackupFolder, TakeOptions, prune};
-use common::dying::DyingFiles;
+use common::dying::{DyingFiles, FullDisk};
 use common::*;
 
 /// Runs `attempt` with one more step each time, until it is not interrupted any more; names that were not synced are
@@ -132,4 +133,28 @@ async fn an_interrupted_restore_is_no_store_and_can_be_started_again() {
     })
     .await;
     assert!(interrupted >= 12, "{interrupted}");
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_a_backup_and_gets_its_room_back() {
+    let world = World::filled().await;
+    let first = world.take().await.backup.id.to_string();
+    let before = files_in(&world.backups());
+    let full = TakeOptions { full: true, ..options() };
+    for room in 0.. {
+        let disk = Arc::new(FullDisk(room.into()));
+        let folder = BackupFolder::open_or_make_with(&world.backups(), disk).unwrap();
+        let error = match world.take_into(&folder, &full).await {
+            Ok(taken) => {
+                assert_eq!(taken.backup.sequence, 2);
+                assert!(room > 5, "{room}");
+                break;
+            }
+            Err(error) => error,
+        };
+        drop(folder);
+        assert!(matches!(&error, BackupError::Io { source, .. } if source.kind() == ErrorKind::StorageFull), "{error}");
+        assert_eq!(files_in(&world.backups()), before, "room for {room} files");
+        assert_eq!(world.whole_backups().await, [first.as_str()], "room for {room} files");
+    }
 }

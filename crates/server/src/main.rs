@@ -27,6 +27,7 @@ mod kms;
 mod listen;
 mod lock;
 mod logs;
+mod metadata_backup;
 mod metadata_key;
 mod metrics;
 mod notification;

@@ -18,6 +18,7 @@ use http::StatusCode;
 
 use crate::audit::AuditHealth;
 use crate::key_backup::BackupHealth;
+use crate::metadata_backup::MetadataBackupHealth;
 
 pub(crate) use targets::TargetMetrics;
 
@@ -39,6 +40,8 @@ pub(crate) struct Metrics {
     pub(crate) audit: AuditHealth,
     /// Whether the root key has a backup that was verified.
     pub(crate) key_backup: BackupHealth,
+    /// When the metadata was backed up, and whether that went well.
+    pub(crate) metadata_backup: MetadataBackupHealth,
     /// What lifecycle rules did.
     pub(crate) lifecycle: LifecycleMetrics,
     /// What replication has done.
@@ -243,6 +246,7 @@ impl Metrics {
             let help = "Whether a backup of the root key as it is now was verified: 1 or 0.";
             text.single("coffer_key_backup_verified", "gauge", help, u8::from(verified));
         }
+        text.metadata_backup(&self.metadata_backup);
         self.lifecycle.render(&mut text);
         text.replication(&self.replication);
         if let Some(kms) = self.kms.get() {
@@ -319,6 +323,19 @@ impl Exposition {
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
         self.family(name, kind, help);
         self.sample(name, "", value);
+    }
+
+    /// Nothing before the first attempt.
+    fn metadata_backup(&mut self, health: &MetadataBackupHealth) {
+        let Some(last) = health.last() else { return };
+        if let Some(taken) = &last.taken {
+            let (name, help) = ("coffer_backup_timestamp_seconds", "When the last backup of the metadata was taken.");
+            self.single(name, "gauge", help, taken.taken_ms / 1000);
+        }
+        if last.taken.is_some() || last.failed_ms.is_some() {
+            let help = "Whether the last attempt to back up the metadata succeeded: 1 or 0.";
+            self.single("coffer_backup_succeeded", "gauge", help, u8::from(last.failed_ms.is_none()));
+        }
     }
 
     fn replication(&mut self, done: &ReplicationMetrics) {

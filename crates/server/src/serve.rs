@@ -28,6 +28,7 @@ use crate::key_place::{check_protection, files_of, key_place};
 use crate::key_providers::LOCAL;
 use crate::listen::{Listener, Shared};
 use crate::logs::Logs;
+use crate::metadata_backup::{self, LastBackups};
 use crate::metrics::Metrics;
 use crate::notification::{self, EventTargets};
 use crate::replication;
@@ -91,7 +92,8 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
             "no backup of the root key was verified; without the key nothing can be read: see `coffer key export`"
         );
     }
-    announce(&settings, &listeners, tls.as_deref(), &data, &root, backup_verified)?;
+    let backups = metadata_backup::last(&data.store).await?;
+    announce(&settings, &listeners, tls.as_deref(), &data, &root, (backup_verified, &backups))?;
     let replicator =
         Replicator::new(data.store.clone(), targets, Arc::new(SystemClock), Arc::clone(&metrics.replication));
     let served = Served { handler, tls, metrics: Arc::clone(&metrics), replicator, event_targets, control };
@@ -134,7 +136,7 @@ fn announce(
     tls: Option<&Tls>,
     data: &Data,
     root: &Root,
-    backup_verified: bool,
+    (backup_verified, backups): (bool, &LastBackups),
 ) -> Result<()> {
     let address = |listener: &Option<Listener>| listener.as_ref().map(Listener::address).transpose();
     let data_directory = std::path::absolute(&settings.data)?;
@@ -157,6 +159,7 @@ fn announce(
         key_files: &key_files,
         made_key: data.made_key,
         backup_verified,
+        backups,
         root,
         region: &settings.region,
     };
@@ -198,6 +201,7 @@ async fn run(settings: &Settings, listeners: Listeners, served: Served, data: &A
         tasks.spawn(listener.serve(None, admin, shared(ADMIN_CONNECTIONS), shutdown.clone()));
     }
     tasks.spawn(key_backup::watch(Arc::clone(data), Arc::clone(&metrics), shutdown.clone()));
+    tasks.spawn(metadata_backup::watch(Arc::clone(data), Arc::clone(&metrics), shutdown.clone()));
     tasks.spawn(control.serve(Administration::new(Arc::clone(data), handler.kms().clone()), shutdown.clone()));
     if tls.is_some() || access_log.is_some() {
         tasks.spawn(reload_on_hangup(tls, access_log, shutdown.clone()));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use coffer_store::RootCredentials;
 
 use crate::credentials::Root;
+use crate::metadata_backup::LastBackups;
 
 /// What there is to tell.
 pub(crate) struct Welcome<'a> {
@@ -28,6 +29,8 @@ pub(crate) struct Welcome<'a> {
     pub(crate) made_key: bool,
     /// Whether a backup of the root key as it is now was verified.
     pub(crate) backup_verified: bool,
+    /// The last attempts to back up the metadata.
+    pub(crate) backups: &'a LastBackups,
     /// The root credentials; the secret is shown if they were made just now.
     pub(crate) root: &'a Root,
     /// The region.
@@ -49,6 +52,14 @@ impl Welcome<'_> {
         }
         line("admin", &self.admin.map_or_else(|| "off".to_owned(), |address| url("http", address)));
         line("data", &self.data.display().to_string());
+        match self.backups {
+            LastBackups { failed_ms: Some(_), .. } => line("", "the last backup of its metadata failed"),
+            // Just now there is nothing to back up.
+            LastBackups { taken: None, .. } if !self.made_key => {
+                line("", "its metadata was never backed up: see `coffer backup create`");
+            }
+            LastBackups { .. } => {}
+        }
         line("root key", self.root_key);
         if !self.backup_verified {
             line("", "no backup of it was verified yet: see `coffer key export`");
@@ -132,8 +143,17 @@ fn host(address: SocketAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metadata_backup::TakenBackup;
 
     fn text(made: bool, http: Option<&str>) -> String {
+        text_with(made, http, &backed_up())
+    }
+
+    fn backed_up() -> LastBackups {
+        LastBackups { taken: Some(TakenBackup { id: [1; 16], taken_ms: 1 }), failed_ms: None }
+    }
+
+    fn text_with(made: bool, http: Option<&str>, backups: &LastBackups) -> String {
         let credentials = RootCredentials::new("ACCESS".to_owned(), "canary-secret".to_owned(), 0);
         Welcome {
             http: http.map(|address| address.parse().unwrap()),
@@ -145,6 +165,7 @@ mod tests {
             key_files: &[PathBuf::from("/keys/root.key"), PathBuf::from("/keys/root.key.keyring")],
             made_key: made,
             backup_verified: !made,
+            backups,
             root: &if made { Root::Made(credentials) } else { Root::Kept },
             region: "us-east-1",
         }
@@ -172,6 +193,15 @@ mod tests {
         assert!(!text.contains("canary-secret"), "{text}");
         assert!(!text.contains("Back up"), "{text}");
         assert!(!text.contains("no backup"), "{text}");
+    }
+
+    #[test]
+    fn metadata_without_a_backup_is_told_of() {
+        let (never, failed) = (LastBackups::default(), LastBackups { failed_ms: Some(2), ..backed_up() });
+        assert!(text_with(false, None, &never).contains("never backed up: see `coffer backup create`"));
+        assert!(!text_with(true, None, &never).contains("backed up"), "there is nothing yet");
+        assert!(text_with(false, None, &failed).contains("the last backup of its metadata failed"));
+        assert!(!text_with(false, None, &backed_up()).contains("its metadata"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use coffer_backup::{Files, SystemFiles};
 
@@ -104,5 +105,38 @@ impl Files for DyingFiles {
         self.step(None, || SystemFiles.sync_folder(path))?;
         self.state.lock().unwrap().unsynced.retain(|(folder, _)| folder != path);
         Ok(())
+    }
+}
+
+/// A disk that is full after so many files, and half of the next.
+pub struct FullDisk(pub AtomicUsize);
+
+impl Files for FullDisk {
+    fn make_folder(&self, path: &Path) -> io::Result<()> {
+        SystemFiles.make_folder(path)
+    }
+
+    fn write_new(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_err() {
+            fs::write(path, &bytes[..bytes.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        SystemFiles.write_new(path, bytes)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        SystemFiles.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        SystemFiles.remove(path)
+    }
+
+    fn remove_folder(&self, path: &Path) -> io::Result<()> {
+        SystemFiles.remove_folder(path)
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        SystemFiles.sync_folder(path)
     }
 }

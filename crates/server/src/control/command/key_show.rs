@@ -12,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::control::{Report, Session};
 use crate::key_backup::verified;
+use crate::metadata_backup::{LastBackups, last};
 
 /// Describes the root key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
@@ -47,6 +48,15 @@ impl KeyShow {
             }
         };
         writeln!(text, "\nbackup       {said}").expect("a String takes any text");
+        let LastBackups { taken, failed_ms } = last(&session.administration.data.store).await?;
+        let mut said = match &taken {
+            Some(taken) => format!("backed up {}", made(taken.taken_ms / 1000, now)),
+            None => "never backed up: see `coffer backup create`".to_owned(),
+        };
+        if let Some(failed_ms) = failed_ms {
+            write!(said, "; the last attempt failed {}", made(failed_ms / 1000, now)).expect("a String takes any text");
+        }
+        writeln!(text, "metadata     {said}").expect("a String takes any text");
         let generations: Vec<_> = generations
             .iter()
             .map(|each| json!({"generation": each.generation, "state": state(each), "created": each.created}))
@@ -61,6 +71,8 @@ impl KeyShow {
             "generations": generations,
             "backup_verified": backup.is_some(),
             "backup_verified_ms": backup.map(|backup| backup.verified_ms),
+            "metadata_backup_ms": taken.map(|taken| taken.taken_ms),
+            "metadata_backup_failed_ms": failed_ms,
         });
         Ok(Report { text, data })
     }
