@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,9 +18,32 @@ const WAITING: usize = 64;
 
 type Call<L> = Box<dyn FnOnce(&mut Driver<L>) + Send>;
 
+/// How long the end of a library is waited for.
+const ENDING: Duration = Duration::from_secs(2);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+
 /// Has one thread make every call to a library, one after the other. The thread ends when this is dropped.
 pub(super) struct Worker<L: Library> {
-    calls: mpsc::Sender<Call<L>>,
+    /// `None`: it is being dropped.
+    calls: Option<mpsc::Sender<Call<L>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<L: Library> Drop for Worker<L> {
+    /// Waits for the thread, but not for one that hangs: the process may be about to end, and what a library then does
+    /// in another thread meets its own exit handlers.
+    fn drop(&mut self) {
+        self.calls = None;
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = Instant::now() + ENDING;
+        while !thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        if thread.is_finished() {
+            // A panic in it was shown when it happened.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl<L: Library> Worker<L> {
@@ -36,8 +60,8 @@ impl<L: Library> Worker<L> {
             }
         };
         let thread = thread::Builder::new().name("pkcs11".to_owned()).spawn(work);
-        thread.map_err(|error| format!("no thread can be started: {error}"))?;
-        Ok(Self { calls })
+        let thread = thread.map_err(|error| format!("no thread can be started: {error}"))?;
+        Ok(Self { calls: Some(calls), thread: Some(thread) })
     }
 
     /// Has the thread do `work`. It is not begun when whoever waits for it has given up before its turn.
@@ -56,7 +80,8 @@ impl<L: Library> Worker<L> {
                 let _ = answer.send(work(driver));
             }
         });
-        self.calls.send(call).await.map_err(|_| gone())?;
+        let calls = self.calls.as_ref().ok_or_else(gone)?;
+        calls.send(call).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
