@@ -1,5 +1,6 @@
 """Root keys and custom key stores with real providers: OpenBao's Transit, Moto's KMS, a second Coffer."""
 
+import json
 import subprocess
 import time
 
@@ -193,6 +194,32 @@ def test_the_provider_rotates_and_old_keys_open(make_server, bao):
         put(server, "after")
         server.restart()
         assert [get(server, bucket) for bucket in ["before", "after"]] == [BODY, BODY]
+    finally:
+        server.close()
+
+
+def test_a_rotation_at_the_provider_is_followed_without_a_right_to_rotate(make_server, bao):
+    bao.call("POST", "transit/keys/followed", {"type": "aes256-gcm96"})
+    policy = 'path "transit/encrypt/followed" { capabilities = ["update"] }\n' \
+             'path "transit/decrypt/followed" { capabilities = ["update"] }'
+    bao.call("PUT", "sys/policies/acl/followed", {"policy": policy})
+    token = bao.call("POST", "auth/token/create", {"policies": ["followed"]})["auth"]["client_token"]
+    file = private_file(bao.directory / "followed.token", token)
+    server = use(make_server(), [bao.section("vault", key="followed", token_file=str(file))], root_key="vault").start()
+    try:
+        put(server, "bucket")
+        refused = server.run("key", "rotate-root")
+        assert refused.returncode == 1 and "--rewrap-only" in refused.stderr, refused
+        bao.call("POST", "transit/keys/followed/rotate", {})
+        done = server.run("key", "rotate-root", "--rewrap-only", "--json")
+        assert done.returncode == 0, done.stderr
+        counts = {each["generation"]: each["count"] for each in json.loads(done.stdout)["references"]}
+        assert counts[1] == 0 and counts[2] > 0
+        bao.call("POST", "transit/keys/followed/config", {"min_decryption_version": 2})
+        server.restart()
+        assert get(server, "bucket") == BODY
+        shown = json.loads(server.run("key", "show", "--json").stdout)
+        assert shown["generation"] == 2
     finally:
         server.close()
 

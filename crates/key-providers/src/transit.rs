@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use coffer_crypto::Key32;
-use coffer_keyring::{GenerationState, RootGeneration, WrapContext};
+use coffer_keyring::{GenerationState, Purpose, RootGeneration, WrapContext};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -170,7 +170,15 @@ impl Provider for Transit {
     }
 
     async fn generations(&self) -> Result<Vec<RootGeneration>, CallError> {
-        let state = self.state().await?;
+        let state = match self.state().await {
+            // A token that may do no more than encrypt and decrypt learns of the newest version by encrypting. What has
+            // become of the older ones it cannot know.
+            Err(CallError::Denied(_)) => {
+                let latest = self.encrypt(&NOTHING, &Key32::generate()).await?.generation;
+                KeyState { latest, min_decryption: 1, min_available: 1, created: vec![None; latest as usize] }
+            }
+            state => state?,
+        };
         Ok((1..=state.latest)
             .zip(&state.created)
             .map(|(generation, created)| RootGeneration {
@@ -209,6 +217,8 @@ impl Provider for Transit {
     }
 }
 
+/// What is encrypted to no end.
+const NOTHING: WrapContext = WrapContext { purpose: Purpose::MetadataKey, key_id: [0; 16], generation: 0 };
 /// The most versions of a key that are believed.
 const MOST_VERSIONS: u32 = 10_000;
 

@@ -231,6 +231,17 @@ async fn generations_are_the_versions_of_the_key() {
 }
 
 #[tokio::test]
+async fn a_token_that_may_only_encrypt_learns_of_the_newest_version_by_that() {
+    let script = Script::answers(&[(403, "{}"), (200, r#"{"data":{"ciphertext":"vault:v3:abcd"}}"#)]);
+    let known = transit(&script).generations().await.unwrap();
+    let states: Vec<_> = known.iter().map(|known| (known.generation, known.state)).collect();
+    let (old, active) = (GenerationState::DecryptOnly, GenerationState::Active);
+    assert_eq!(states, [(1, old), (2, old), (3, active)]);
+    let script = Script::answers(&[(403, "{}"), (403, "{}")]);
+    assert!(matches!(transit(&script).generations().await, Err(CallError::Denied(_))));
+}
+
+#[tokio::test]
 async fn a_generation_is_destroyed_when_all_older_ones_are() {
     let script = Script::answers(&[(200, &state(4, 2)), (200, "{}"), (200, "{}")]);
     transit(&script).destroy_generation(2).await.unwrap();

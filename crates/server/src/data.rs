@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use coffer_audit::{AuditKeys, AuditLog, AuditedRootKeys};
 use coffer_blob::{LocalBlobs, LocalSettings};
 use coffer_crypto::Key32;
-use coffer_keyring::{KeyAudit, KeyError, RootKeys};
+use coffer_keyring::{KeyAudit, KeyError, RootDescription, RootKeys};
 use coffer_meta::{OpenError, PageKeys, RedbEngine, RedbSettings};
 use coffer_store::{Bootstrap, BootstrapError, Store, SystemClock};
 
@@ -41,6 +41,8 @@ pub(crate) struct Data {
     pub(crate) engine: Arc<RedbEngine>,
     /// What wraps the keys of the store.
     pub(crate) root: Arc<dyn RootKeys>,
+    /// Root keys of before, which unwrap what they wrapped: their names in the settings, and what they are.
+    pub(crate) former: Vec<(String, RootDescription)>,
     /// Providers of keys elsewhere.
     pub(crate) providers: Arc<KeyProviders>,
     /// The audit log of keys.
@@ -115,8 +117,12 @@ impl<'a> LockedDirectory<'a> {
         let settings = self.settings;
         let is_new = !Bootstrap::exists(&settings.data) && is_empty(&settings.data)?;
         let providers = KeyProviders::read(settings)?;
-        let Root { keys: root, made_key } = providers.root(settings, is_new)?;
+        let Root { keys: root, made_key, former } = providers.root(settings, is_new)?;
         let candidates = self.bootstrap(is_new, &*root).await.map_err(|error| explain(error, settings))?;
+        // A root key elsewhere says which generation wraps only once it was asked.
+        if let Err(error) = root.generations().await {
+            tracing::warn!(%error, "the generations of the root key cannot be listed yet");
+        }
         check_metadata(settings)?;
         let (bootstrap, engine) = open_engine(settings, candidates)?;
         let engine = Arc::new(engine);
@@ -139,7 +145,7 @@ impl<'a> LockedDirectory<'a> {
         );
         self.lock.sign().context("the lock of the data directory cannot be written")?;
         let providers = Arc::new(providers);
-        Ok(Data { store, engine, root, providers, audit, audit_folder, audit_keys, made_key, lock: self.lock })
+        Ok(Data { store, engine, root, former, providers, audit, audit_folder, audit_keys, made_key, lock: self.lock })
     }
 }
 

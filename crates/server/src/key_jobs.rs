@@ -11,6 +11,9 @@ use crate::control::command::{ListJobs, StartJob, SteerJob, Steering, Task};
 /// `coffer key rotate-root`
 #[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct RotateRoot {
+    /// Make no new generation: only wrap everything anew, after a rotation that was made at the provider
+    #[arg(long)]
+    rewrap_only: bool,
     /// Start the job and do not follow it
     #[arg(long)]
     detach: bool,
@@ -41,7 +44,7 @@ pub(crate) struct Reseal {
 /// `coffer key destroy-generation`
 #[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct DestroyGeneration {
-    /// Whose generation: root, or bucket:NAME
+    /// Whose generation: root, root:ID (a root key as `coffer key show` names it), or bucket:NAME
     #[arg(value_name = "KEY", value_parser = parse_owner)]
     of: Owner,
     /// The generation to destroy
@@ -58,7 +61,8 @@ pub(crate) struct DestroyGeneration {
 /// Whose key it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Owner {
-    Root,
+    /// The root key; that with this id, in hexadecimal, if one is given.
+    Root(Option<String>),
     Bucket(String),
 }
 
@@ -90,8 +94,8 @@ pub(crate) struct JobId {
 }
 
 impl From<RotateRoot> for Command {
-    fn from(RotateRoot { detach }: RotateRoot) -> Self {
-        Self::StartJob(StartJob { task: Task::RotateRoot, detach })
+    fn from(RotateRoot { rewrap_only, detach }: RotateRoot) -> Self {
+        Self::StartJob(StartJob { task: if rewrap_only { Task::RewrapRoot } else { Task::RotateRoot }, detach })
     }
 }
 
@@ -114,9 +118,9 @@ impl DestroyGeneration {
     /// When they are not, or cannot be asked.
     pub(crate) fn confirmed(self) -> Result<Command> {
         let Self { of, generation, after, yes } = self;
-        let (words, bucket) = match of {
-            Owner::Root => ("the root key".to_owned(), None),
-            Owner::Bucket(bucket) => (format!("the key of the bucket {bucket}"), Some(bucket)),
+        let (words, root_id, bucket) = match of {
+            Owner::Root(root_id) => ("the root key".to_owned(), root_id, None),
+            Owner::Bucket(bucket) => (format!("the key of the bucket {bucket}"), None, Some(bucket)),
         };
         if !yes {
             let warning = format!(
@@ -125,7 +129,7 @@ impl DestroyGeneration {
             );
             confirm(&warning, &format!("destroy {generation}"))?;
         }
-        let task = Task::DestroyGeneration { bucket, generation, after_seconds: after };
+        let task = Task::DestroyGeneration { bucket, root_id, generation, after_seconds: after };
         Ok(Command::StartJob(StartJob { task, detach: false }))
     }
 }
@@ -165,9 +169,12 @@ pub(crate) fn confirm(warning: &str, words: &str) -> Result<()> {
 
 fn parse_owner(text: &str) -> Result<Owner, String> {
     match text.split_once(':') {
-        None if text == "root" => Ok(Owner::Root),
+        None if text == "root" => Ok(Owner::Root(None)),
+        Some(("root", id)) if id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            Ok(Owner::Root(Some(id.to_ascii_lowercase())))
+        }
         Some(("bucket", name)) if !name.is_empty() => Ok(Owner::Bucket(name.to_owned())),
-        _ => Err("it is root, or bucket:NAME".to_owned()),
+        _ => Err("it is root, root:ID or bucket:NAME".to_owned()),
     }
 }
 
@@ -201,16 +208,18 @@ mod tests {
 
     #[test]
     fn a_generation_is_of_the_root_key_or_of_a_bucket() {
-        assert_eq!(parse_owner("root"), Ok(Owner::Root));
+        assert_eq!(parse_owner("root"), Ok(Owner::Root(None)));
+        let id = "0123456789ABCDEF0123456789abcdef";
+        assert_eq!(parse_owner(&format!("root:{id}")), Ok(Owner::Root(Some(id.to_ascii_lowercase()))));
         assert_eq!(parse_owner("bucket:photos"), Ok(Owner::Bucket("photos".to_owned())));
-        for text in ["", "photos", "bucket:", "bucket", "root:x", "kms:1"] {
+        for text in ["", "photos", "bucket:", "bucket", "root:x", "root:", "kms:1"] {
             assert!(parse_owner(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn nothing_is_destroyed_without_a_yes() {
-        let asked = DestroyGeneration { of: Owner::Root, generation: 1, after: None, yes: false };
+        let asked = DestroyGeneration { of: Owner::Root(None), generation: 1, after: None, yes: false };
         // Tests have no terminal.
         if !io::stdin().is_terminal() {
             assert!(asked.confirmed().is_err());

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use coffer_crypto::sha256;
 use coffer_key_providers::{CompositeRootKeys, ProviderStats, RemoteRootKeys};
-use coffer_keyring::{KeyError, KeyFileError, LocalKeyring, RootKeys};
+use coffer_keyring::{KeyError, KeyFileError, LocalKeyring, RootDescription, RootKeys};
 
 use crate::config::Settings;
 use crate::key_place::key_place;
@@ -40,6 +40,8 @@ pub(crate) struct Root {
     pub(crate) keys: Arc<dyn RootKeys>,
     /// Whether the keyring on this machine was made just now.
     pub(crate) made_key: bool,
+    /// Root keys of before: their names in the settings, and what they are.
+    pub(crate) former: Vec<(String, RootDescription)>,
 }
 
 impl KeyProviders {
@@ -92,7 +94,9 @@ impl KeyProviders {
         };
         let current = open(&settings.root_key)?;
         let former = settings.former_root_keys.iter().map(&mut open).collect::<Result<Vec<_>>>()?;
-        Ok(Root { keys: Arc::new(CompositeRootKeys::new(current, former)), made_key })
+        let names = settings.former_root_keys.iter().cloned();
+        let described = names.zip(former.iter().map(|keys| keys.describe())).collect();
+        Ok(Root { keys: Arc::new(CompositeRootKeys::new(current, former)), made_key, former: described })
     }
 
     /// The providers of custom key stores, by the id of the store.

@@ -42,9 +42,9 @@ impl JobRunner {
             match self.store.0.root.rotate().await {
                 Ok(_) => {}
                 Err(error) if job.keeps_root_because_of(&error) => {}
-                Err(KeyError::Unsupported(why)) => return Err(Failure::Final(why.to_owned())),
+                Err(KeyError::Unsupported(why)) => return Err(Failure::Final(followed(why))),
                 // Nothing was begun, and who asked for it learns why.
-                Err(error @ KeyError::Denied(_)) => return Err(Failure::Final(error.to_string())),
+                Err(error @ KeyError::Denied(_)) => return Err(Failure::Final(followed(&error.to_string()))),
                 Err(error) => return Err(Failure::Later(error.into())),
             }
         }
@@ -66,6 +66,8 @@ impl JobRunner {
             // Whoever has wrapped a key by now and not stored it yet does not store it any more.
             self.store.move_root_fence().await?;
             if rewrap {
+                // A provider elsewhere may have rotated by itself.
+                self.store.0.root.generations().await.map_err(StoreError::from)?;
                 job.facts.generation = Some(self.root_generation().generation);
             } else {
                 self.begin_count(job).await?;
@@ -195,6 +197,14 @@ impl JobRunner {
         }
         Ok(None)
     }
+}
+
+/// Why a provider does not rotate, and what is left to do.
+fn followed(why: &str) -> String {
+    format!(
+        "{why}. Once the root key was rotated at its provider, `coffer key rotate-root --rewrap-only` brings everything \
+         under the new generation"
+    )
 }
 
 enum Rewrapped {

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use coffer_keyring::KeyOutcome;
+use coffer_keyring::{KeyOutcome, LocalKeyring};
 use coffer_store::{Clock as _, JobError, JobId, JobInfo, JobSpec, JobState, NewKeys, StoreError, SystemClock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{job_report, shred};
 use crate::control::{Report, Session};
+use crate::data::Data;
 
 /// How often a job that is followed is looked at.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -31,6 +32,8 @@ pub(crate) struct StartJob {
 pub(crate) enum Task {
     /// Make a new generation of the root key, and wrap everything anew.
     RotateRoot,
+    /// Wrap everything anew under the generation of the root key that wraps now.
+    RewrapRoot,
     /// Make a new generation of a bucket's key, and bring everything in the bucket under it.
     RotateBucket {
         /// The name of the bucket.
@@ -45,6 +48,8 @@ pub(crate) enum Task {
     DestroyGeneration {
         /// The name of the bucket; `None`: the root key.
         bucket: Option<String>,
+        /// The id of the root key, in hexadecimal; `None`: the one that wraps.
+        root_id: Option<String>,
         /// The generation.
         generation: u32,
         /// How long to wait, in seconds; `None`: as the settings say.
@@ -91,21 +96,44 @@ impl Task {
             |after: Option<u64>| after.map(|seconds| SystemClock.now_ms().saturating_add(seconds.saturating_mul(1000)));
         match self {
             Self::RotateRoot => JobSpec::RewrapRoot { rotate: true },
+            Self::RewrapRoot => JobSpec::RewrapRoot { rotate: false },
             Self::RotateBucket { bucket } => JobSpec::RotateBucketKey { bucket },
             Self::Reseal { bucket } => JobSpec::Reseal { bucket },
-            Self::DestroyGeneration { bucket: None, generation, after_seconds } => {
+            Self::DestroyGeneration { bucket: None, generation, after_seconds, .. } => {
                 JobSpec::DestroyRootGeneration { generation, not_before_ms: not_before(after_seconds) }
             }
-            Self::DestroyGeneration { bucket: Some(bucket), generation, after_seconds } => {
+            Self::DestroyGeneration { bucket: Some(bucket), generation, after_seconds, .. } => {
                 let not_before_ms = not_before(after_seconds);
                 JobSpec::DestroyBucketKeyGeneration { bucket, generation, not_before_ms }
             }
         }
     }
 
+    /// Refuses what is asked of a root key that wraps no more.
+    fn check(&self, data: &Data) -> Result<()> {
+        let Self::DestroyGeneration { root_id: Some(root_id), .. } = self else { return Ok(()) };
+        if *root_id == hex::encode(data.root.describe().root_id) {
+            return Ok(());
+        }
+        let former = data.former.iter().find(|(_, known)| hex::encode(known.root_id) == *root_id);
+        let Some((name, former)) = former else { bail!("there is no root key {root_id}: see `coffer key show`") };
+        let way = match former.provider {
+            LocalKeyring::PROVIDER => "delete its key file, its keyring and their backups",
+            "pkcs11" => "delete its objects with the tools of the token",
+            "transit" => "delete the key there",
+            _ => "schedule the deletion of the key there",
+        };
+        bail!(
+            "{root_id} is the former root key {name:?} ({}), and its generations go with it: once `coffer key rotate-root \
+             --rewrap-only` is done nothing needs it. Take it out of `former_root_keys`, restart, and then {way}",
+            former.provider
+        )
+    }
+
     fn action(&self) -> &'static str {
         match self {
             Self::RotateRoot => "coffer:RotateRootKey",
+            Self::RewrapRoot => "coffer:RewrapUnderRootKey",
             Self::RotateBucket { .. } => "coffer:RotateBucketKey",
             Self::Reseal { .. } => "coffer:ResealBucket",
             Self::DestroyGeneration { .. } => "coffer:DestroyKeyGeneration",
@@ -116,6 +144,7 @@ impl Task {
 impl StartJob {
     pub(super) async fn perform(self, session: &Session) -> Result<Report> {
         let store = &session.administration.data.store;
+        self.task.check(&session.administration.data)?;
         let action = self.task.action();
         let spec = self.task.spec();
         let what = words(&spec);

@@ -22,8 +22,9 @@ pub(crate) struct KeyShow {}
 impl KeyShow {
     pub(super) async fn perform(self, session: &Session) -> Result<Report> {
         let root = &session.administration.data.root;
-        let description = root.describe();
         let generations = root.generations().await.context("the generations of the root key cannot be listed")?;
+        // Which generation wraps is known once they were listed.
+        let description = root.describe();
         let root_id = hex::encode(description.root_id);
         let store_id = hex::encode(session.administration.data.store.id());
         let metadata = session.administration.data.store.metadata_key_generation();
@@ -37,6 +38,10 @@ impl KeyShow {
         for each in &generations {
             let made = each.created.map_or_else(|| "-".to_owned(), |created| made(created, now));
             writeln!(text, "{:<10}  {:<12}  {made}", each.generation, state(each)).expect("a String takes any text");
+        }
+        for (name, former) in &session.administration.data.former {
+            let (id, provider) = (hex::encode(former.root_id), former.provider);
+            write!(text, "\nformer       {id}  {name} ({provider})").expect("a String takes any text");
         }
         let backup = verified(&session.administration.data.store).await?;
         let backup = backup.filter(|backup| backup.is_of(&description));
@@ -69,6 +74,9 @@ impl KeyShow {
             "fingerprint": description.fingerprint,
             "metadata_key_generation": metadata,
             "generations": generations,
+            "former": session.administration.data.former.iter().map(|(name, former)| {
+                json!({"name": name, "root_id": hex::encode(former.root_id), "provider": former.provider})
+            }).collect::<Vec<_>>(),
             "backup_verified": backup.is_some(),
             "backup_verified_ms": backup.map(|backup| backup.verified_ms),
             "metadata_backup_ms": taken.map(|taken| taken.taken_ms),
