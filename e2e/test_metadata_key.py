@@ -12,6 +12,7 @@ from audit_log import NotIntact
 
 from support.client import Client
 from support.iam import allow, client_of, create_user, credentials_of, error_code
+from support.key_providers import private_file, section, use
 from support.sealed_store import SealedStore
 from support.server import wait_until
 from support.sse import KEY_A, SSE, SSE_KMS_KEY
@@ -186,6 +187,28 @@ def test_a_server_that_runs_is_left_alone(filled):
     refused = filled.server.run("key", "rotate-metadata")
     assert refused.returncode == 1 and "stop the server first" in refused.stderr
     filled.check()
+
+
+def test_while_the_provider_of_the_root_key_is_away_nothing_is_changed(make_server):
+    provider = make_server().start()
+    arn = client_of("kms", provider).create_key()["KeyMetadata"]["Arn"]
+    server, root = make_server(), provider.credentials
+    file = private_file(server.config / "credentials",
+                        f'access_key = "{root.access_key}"\nsecret_key = "{root.secret_key}"\n')
+    entry = section("other", kind="aws-kms", endpoint=provider.tls_url, region="us-east-1", key_arn=arn,
+                    credentials_file=str(file), ca_file=str(provider.ca_file))
+    use(server, [entry], root_key="other").start()
+    client = Client(server)
+    assert client.create_bucket(BUCKET).status == 200 and client.put(BUCKET, "big", BIG).status == 200
+    assert server.stop() == 0 and provider.stop() == 0
+    before = {path: path.read_bytes() for path in server.data_files()}
+    refused = server.run("key", "rotate-metadata")
+    assert refused.returncode == 1 and "the key provider" in refused.stderr, refused.stderr
+    assert {path: path.read_bytes() for path in server.data_files()} == before
+    provider.start()
+    assert ran(server, "key", "rotate-metadata")["generation"] == 2
+    assert Client(server.start()).get(BUCKET, "big").body == BIG
+    assert server.stop() == 0
 
 
 def test_killed_at_any_moment_it_leaves_everything(filled):

@@ -1,7 +1,7 @@
 //! An engine that forgets: for tests of what is built on engines.
 
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +11,8 @@ use crate::engine::{Check, Commit, CommitError, Direction, Engine, EngineError, 
 /// An [`Engine`] in memory. What it calls durable is gone with the process.
 #[derive(Default)]
 pub struct MemoryEngine {
-    entries: RwLock<BTreeMap<Bytes, Bytes>>,
+    /// Copied by the commit after a snapshot, if that is still there.
+    entries: RwLock<Arc<BTreeMap<Bytes, Bytes>>>,
 }
 
 impl MemoryEngine {
@@ -38,6 +39,7 @@ impl Engine for MemoryEngine {
         if let Some(failed) = commit.checks.iter().position(|check| !holds(check)) {
             return Err(CommitError::Conflict(failed));
         }
+        let entries = Arc::make_mut(&mut entries);
         for write in commit.writes {
             match write.value {
                 Some(value) => entries.insert(write.key, value),
@@ -48,13 +50,12 @@ impl Engine for MemoryEngine {
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
-        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Box::new(MemorySnapshot(entries)))
+        Ok(Box::new(MemorySnapshot(Arc::clone(&self.entries.read().unwrap_or_else(PoisonError::into_inner)))))
     }
 }
 
-/// A copy of everything.
-struct MemorySnapshot(BTreeMap<Bytes, Bytes>);
+/// Everything, as it was.
+struct MemorySnapshot(Arc<BTreeMap<Bytes, Bytes>>);
 
 #[async_trait]
 impl Snapshot for MemorySnapshot {

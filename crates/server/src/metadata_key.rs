@@ -162,10 +162,10 @@ fn report(next: &NextMetadataKey, copied: &CopiedRows, root_generation: u32, too
     let generation = next.generation();
     let text = format!(
         "the metadata key has generation {generation}: {} rows written anew in {:.1} s\n\
-         Copies of the data directory and backups from before still open with the old one, which generation \
-         {root_generation} of the root key and those before it wrapped: `coffer key rotate-root`, then `coffer key \
-         destroy-generation root`. Sessions of STS have ended. Whoever verifies the audit log needs its new public key: \
-         `coffer audit verify`\n",
+         copies of the data directory and backups from before open with the old key for as long as there is the \
+         generation of the root key that wrapped it, {root_generation} or one before: `coffer key rotate-root`, then \
+         `coffer key destroy-generation root`\n\
+         sessions of STS have ended, and the audit log has a new public key: `coffer audit verify`\n",
         copied.rows,
         took.as_secs_f64()
     );

@@ -38,6 +38,7 @@ mod part;
 mod pins;
 mod put;
 mod read;
+mod reads;
 mod records;
 mod references;
 mod replication;

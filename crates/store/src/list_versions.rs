@@ -3,17 +3,18 @@
 use std::collections::VecDeque;
 use std::ops::Bound;
 
-use coffer_meta::{Direction, Entry, KeyRange};
+use coffer_meta::{Entry, KeyRange};
 
 use crate::bucket::Bucket;
 use crate::error::StoreError;
 use crate::list::{EndAsStart as _, Rollup};
 use crate::names::{ObjectKey, VersionId};
 use crate::object::ObjectInfo;
+use crate::reads::Reads;
 use crate::records::{MarkerRecord, ObjectRecord};
 use crate::store::Store;
 use crate::tables::{self, Table};
-use crate::versions::{Content, DeleteMarkerInfo, Found, open_noncurrent};
+use crate::versions::{Content, DeleteMarkerInfo, Found, current_version, null_version, open_noncurrent};
 
 /// Which versions of a bucket to list.
 #[derive(Clone, Default)]
@@ -72,7 +73,8 @@ impl VersionEntry {
 impl Store {
     /// Lists a page of the versions and delete markers of a bucket: keys in their byte order, the latest version first.
     ///
-    /// No blob is opened, and a common prefix costs one seek however many versions it stands for.
+    /// The page is of one state of the bucket: what is put or deleted meanwhile is neither missing nor there twice. No
+    /// blob is opened, and a common prefix costs one seek however many versions it stands for.
     ///
     /// # Errors
     /// [`StoreError`] when the store fails.
@@ -83,7 +85,8 @@ impl Store {
         }
         let rolled = Rollup { prefix: &list.prefix, delimiter: list.delimiter.as_deref().filter(|d| !d.is_empty()) };
         let most = list.max_keys.saturating_add(1).min(1000);
-        let mut merge = Merge::new(self, bucket, &list.prefix, most);
+        let reads = Reads::of_now(&*self.0.engine).await?;
+        let mut merge = Merge::new(&reads, bucket, &list.prefix, most);
         if rolled.delimiter.is_some() {
             merge.read_little();
         }
@@ -91,7 +94,7 @@ impl Store {
             if rolled.common_prefix(marker) == Some(marker) {
                 merge.skip_prefix(marker);
             } else {
-                let after = self.after_marker(bucket, marker, list.version_id_marker).await?;
+                let after = after_marker(&reads, bucket, marker, list.version_id_marker).await?;
                 merge.skip_to(marker, &after);
             }
         }
@@ -110,33 +113,38 @@ impl Store {
         }
         Ok(page)
     }
+}
 
-    /// Where the versions of `key` after `marker` start.
-    ///
-    /// What the marker names may be gone, and the current version may be one that came after it: clients delete what a
-    /// page lists before they ask for the next.
-    async fn after_marker(&self, bucket: &Bucket, key: &str, marker: Option<VersionId>) -> Result<After, StoreError> {
-        let (Some(marker), Ok(object_key)) = (marker, ObjectKey::new(key)) else { return Ok(After::AllVersions) };
-        let current = self.current_version(bucket, &object_key).await?;
-        match marker {
-            VersionId::Made { order, instance } => {
-                let row = tables::version(bucket.id(), key.as_bytes(), order, instance);
-                let row_of = |found: &Found| {
-                    tables::version(bucket.id(), key.as_bytes(), found.content.order(), found.content.instance())
-                };
-                let current_is_later = current.is_some_and(|current| row_of(&current) > row);
-                Ok(if current_is_later { After::Nothing } else { After::Row(row) })
-            }
-            VersionId::Null if current.is_some_and(|current| current.content.version() == VersionId::Null) => {
-                Ok(After::Current)
-            }
-            VersionId::Null => match self.null_version(bucket, &object_key).await? {
-                Some((row, _)) => Ok(After::Row(row)),
-                // Nothing tells any more where it stood. To list what was listed before is better than to pass over
-                // what was not.
-                None => Ok(After::Nothing),
-            },
+/// Where the versions of `key` after `marker` start.
+///
+/// What the marker names may be gone, and the current version may be one that came after it: clients delete what a
+/// page lists before they ask for the next.
+async fn after_marker(
+    reads: &Reads<'_>,
+    bucket: &Bucket,
+    key: &str,
+    marker: Option<VersionId>,
+) -> Result<After, StoreError> {
+    let (Some(marker), Ok(object_key)) = (marker, ObjectKey::new(key)) else { return Ok(After::AllVersions) };
+    let current = current_version(reads, bucket, &object_key).await?;
+    match marker {
+        VersionId::Made { order, instance } => {
+            let row = tables::version(bucket.id(), key.as_bytes(), order, instance);
+            let row_of = |found: &Found| {
+                tables::version(bucket.id(), key.as_bytes(), found.content.order(), found.content.instance())
+            };
+            let current_is_later = current.is_some_and(|current| row_of(&current) > row);
+            Ok(if current_is_later { After::Nothing } else { After::Row(row) })
         }
+        VersionId::Null if current.is_some_and(|current| current.content.version() == VersionId::Null) => {
+            Ok(After::Current)
+        }
+        VersionId::Null => match null_version(reads, bucket, &object_key).await? {
+            Some((row, _)) => Ok(After::Row(row)),
+            // Nothing tells any more where it stood. To list what was listed before is better than to pass over
+            // what was not.
+            None => Ok(After::Nothing),
+        },
     }
 }
 
@@ -202,7 +210,7 @@ struct Cursor {
 
 /// The rows of the three tables in the order of a listing of versions.
 struct Merge<'a> {
-    store: &'a Store,
+    reads: &'a Reads<'a>,
     bucket: &'a Bucket,
     /// Rows to read ahead from a table at the most.
     most: usize,
@@ -210,7 +218,7 @@ struct Merge<'a> {
 }
 
 impl<'a> Merge<'a> {
-    fn new(store: &'a Store, bucket: &'a Bucket, prefix: &str, most: usize) -> Self {
+    fn new(reads: &'a Reads<'a>, bucket: &'a Bucket, prefix: &str, most: usize) -> Self {
         let cursors = [Source::Object, Source::Marker, Source::Older].map(|source| Cursor {
             source,
             range: KeyRange::prefix(&source.with_prefix(bucket, prefix)),
@@ -218,7 +226,7 @@ impl<'a> Merge<'a> {
             batch: most,
             ended: false,
         });
-        Self { store, bucket, most, cursors }
+        Self { reads, bucket, most, cursors }
     }
 
     /// Reads one row and then more and more: what follows mostly starts a common prefix.
@@ -252,7 +260,7 @@ impl<'a> Merge<'a> {
 
     async fn next(&mut self) -> Result<Option<(String, Row)>, StoreError> {
         for cursor in &mut self.cursors {
-            cursor.fill(self.store, self.bucket, self.most).await?;
+            cursor.fill(self.reads, self.bucket, self.most).await?;
         }
         let first = self
             .cursors
@@ -307,7 +315,7 @@ impl Cursor {
         }
     }
 
-    async fn fill(&mut self, store: &Store, bucket: &Bucket, most: usize) -> Result<(), StoreError> {
+    async fn fill(&mut self, reads: &Reads<'_>, bucket: &Bucket, most: usize) -> Result<(), StoreError> {
         if self.ended || !self.ahead.is_empty() {
             return Ok(());
         }
@@ -320,7 +328,7 @@ impl Cursor {
             self.ended = true;
             return Ok(());
         }
-        let rows = store.0.engine.scan(self.range.clone(), self.batch, Direction::Forward).await?;
+        let rows = reads.scan(&self.range, self.batch).await?;
         self.ended = rows.len() < self.batch;
         self.batch = self.batch.saturating_mul(4).min(most);
         if let Some(last) = rows.last() {

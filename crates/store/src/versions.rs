@@ -14,6 +14,7 @@ use coffer_meta::{Commit, Direction, KeyRange};
 use crate::bucket::Bucket;
 use crate::error::StoreError;
 use crate::names::{InstanceId, ObjectKey, VersionId};
+use crate::reads::Reads;
 use crate::records::{MarkerRecord, NoncurrentRecord, NullVersionRecord, ObjectRecord, PartRecord};
 use crate::store::Store;
 use crate::tables::{self, Table};
@@ -156,22 +157,42 @@ pub(crate) fn next_order(now_ms: u64, before: Option<&Found>) -> u64 {
     before.map_or(by_clock, |found| by_clock.max(found.content.order().saturating_add(1)))
 }
 
+/// The current version of a key: an object, a delete marker, or `None` if the key has no version.
+pub(crate) async fn current_version(
+    reads: &Reads<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+) -> Result<Option<Found>, StoreError> {
+    let row = tables::object(bucket.id(), key);
+    if let Some(sealed) = reads.get(&row).await? {
+        let content = Content::Object(Box::new(bucket.keys().open(Table::Object, &row, &sealed)?));
+        return Ok(Some(Found { content, row, sealed, noncurrent_since_ms: None }));
+    }
+    if bucket.versioning().is_none() {
+        return Ok(None);
+    }
+    let row = tables::delete_marker(bucket.id(), key);
+    let Some(sealed) = reads.get(&row).await? else { return Ok(None) };
+    let content = Content::Marker(bucket.keys().open(Table::DeleteMarker, &row, &sealed)?);
+    Ok(Some(Found { content, row, sealed, noncurrent_since_ms: None }))
+}
+
+/// The row of the version `null` while it is not current, and the sealed row that says so.
+pub(crate) async fn null_version(
+    reads: &Reads<'_>,
+    bucket: &Bucket,
+    key: &ObjectKey,
+) -> Result<Option<(Vec<u8>, Bytes)>, StoreError> {
+    let pointer = tables::null_version(bucket.id(), key);
+    let Some(sealed) = reads.get(&pointer).await? else { return Ok(None) };
+    let NullVersionRecord { order, instance_id } = bucket.keys().open(Table::NullVersion, &pointer, &sealed)?;
+    Ok(Some((tables::version(bucket.id(), key.as_bytes(), order, InstanceId(instance_id)), sealed)))
+}
+
 impl Store {
     /// The current version of a key: an object, a delete marker, or `None` if the key has no version.
     pub(crate) async fn current_version(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Option<Found>, StoreError> {
-        let row = tables::object(bucket.id(), key);
-        if let Some(sealed) = self.0.engine.get(&row).await? {
-            let record = bucket.keys().open(Table::Object, &row, &sealed)?;
-            let content = Content::Object(Box::new(record));
-            return Ok(Some(Found { content, row, sealed, noncurrent_since_ms: None }));
-        }
-        if bucket.versioning().is_none() {
-            return Ok(None);
-        }
-        let row = tables::delete_marker(bucket.id(), key);
-        let Some(sealed) = self.0.engine.get(&row).await? else { return Ok(None) };
-        let content = Content::Marker(bucket.keys().open(Table::DeleteMarker, &row, &sealed)?);
-        Ok(Some(Found { content, row, sealed, noncurrent_since_ms: None }))
+        current_version(&Reads::latest(&*self.0.engine), bucket, key).await
     }
 
     /// Finds a version, wherever it is.
@@ -217,10 +238,7 @@ impl Store {
         bucket: &Bucket,
         key: &ObjectKey,
     ) -> Result<Option<(Vec<u8>, Bytes)>, StoreError> {
-        let pointer = tables::null_version(bucket.id(), key);
-        let Some(sealed) = self.0.engine.get(&pointer).await? else { return Ok(None) };
-        let NullVersionRecord { order, instance_id } = bucket.keys().open(Table::NullVersion, &pointer, &sealed)?;
-        Ok(Some((tables::version(bucket.id(), key.as_bytes(), order, InstanceId(instance_id)), sealed)))
+        null_version(&Reads::latest(&*self.0.engine), bucket, key).await
     }
 
     /// Makes a commit hold only while `current` is the current version of the key.

@@ -5,12 +5,17 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use coffer_blob::MemoryBlobs;
 use coffer_configuration::{ObjectLock, Retention, RetentionMode, VersioningStatus};
+use coffer_meta::{Engine, EngineError, MemoryEngine};
 use coffer_store::{
     Bucket, DeleteObject, ETagMatch, Encryption, ListObjects, ListVersions, LockChange, ObjectVersion, Origin,
     PutObject, StoreError, VersionEntry, VersionId,
 };
+use coffer_testkit::{EngineCall, FailingEngine, Fault, When};
+use common::hooks::HookedEngine;
 use common::rng::{Rng, seeds};
 use common::{World, customer_key, key, pattern, plain_put};
 
@@ -337,4 +342,75 @@ async fn a_damaged_version_is_no_other_one() {
     world.engine.commit(commit).await.unwrap();
     assert!(matches!(read(&world, "b", Some(old)).await, Err(StoreError::Damaged(_))));
     assert_eq!(read(&world, "a", Some(old)).await.unwrap(), b"old");
+}
+
+/// A world of three keys with a version each, and what a listing of them has to be.
+async fn three_keys(engine: Arc<dyn Engine>) -> (World, Vec<Listed>) {
+    let world = World::over(engine, Arc::new(MemoryBlobs::default())).await;
+    let bucket = set_versioning(&world, VersioningStatus::Enabled).await;
+    let world = world.with_bucket(bucket);
+    for name in ["a", "b", "c"] {
+        world.put(name, b"first", Encryption::SseS3).await;
+    }
+    let all = listed(&world, &ListVersions { max_keys: 10, ..ListVersions::default() }).await;
+    assert_eq!(all.len(), 3);
+    (world, all)
+}
+
+#[tokio::test]
+async fn a_version_that_moves_during_a_listing_is_listed_once() {
+    // One of the three tables is read after the other.
+    for scan in 1..=3 {
+        let engine = Arc::new(HookedEngine::default());
+        let (world, before) = three_keys(engine.clone()).await;
+        let other = world.clone();
+        engine.before(EngineCall::Scan, scan, async move {
+            other.put("b", b"second", Encryption::SseS3).await;
+            other.delete("c").await;
+        });
+        let list = ListVersions { max_keys: 10, ..ListVersions::default() };
+        assert_eq!(listed(&world, &list).await, before, "scan {scan}");
+        assert!(engine.is_spent());
+        assert_eq!(listed(&world, &list).await.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn where_a_page_goes_on_is_of_the_state_that_it_lists() {
+    let engine = Arc::new(HookedEngine::default());
+    let (world, before) = three_keys(engine.clone()).await;
+    let list = ListVersions {
+        max_keys: 10,
+        key_marker: Some("b".to_owned()),
+        version_id_marker: before[1].1.map(|(version, ..)| version),
+        ..ListVersions::default()
+    };
+    let other = world.clone();
+    engine.before(EngineCall::Scan, 1, async move {
+        other.put("b", b"second", Encryption::SseS3).await;
+    });
+    assert_eq!(listed(&world, &list).await, before[2..], "the version after the marker came after the page was begun");
+    assert!(engine.is_spent());
+}
+
+#[tokio::test]
+async fn a_listing_whose_snapshot_is_given_up_goes_on_without_it() {
+    let engine = Arc::new(FailingEngine::new(MemoryEngine::new()));
+    let faults = engine.faults().clone();
+    let (world, before) = three_keys(engine).await;
+    let list = ListVersions {
+        max_keys: 10,
+        key_marker: Some("a".to_owned()),
+        version_id_marker: before[0].1.map(|(version, ..)| version),
+        ..ListVersions::default()
+    };
+    let ended = Fault::Fail(|| EngineError::SnapshotEnded.into());
+    for (call, times) in [(EngineCall::Get, 1), (EngineCall::Scan, 3)] {
+        for nth in 1..=times {
+            faults.reset();
+            faults.inject(When::Nth(call, nth), ended);
+            assert_eq!(listed(&world, &list).await, before[1..], "{call:?} {nth}");
+            assert!(faults.count(call) > nth);
+        }
+    }
 }

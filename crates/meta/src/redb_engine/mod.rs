@@ -150,9 +150,9 @@ impl Snapshot for RedbSnapshot {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        // Whoever goes through a snapshot reads what is in no cache.
         let (views, held) = (Arc::clone(&self.views), Arc::clone(&self.held));
-        off_worker(move || views.read_held(&held, |view| view.scan(&range, limit, direction))).await
+        let scan = move || views.read_held(&held, |view| view.scan(&range, limit, direction));
+        if limit > INLINE_SCAN_LIMIT { off_worker(scan).await } else { scan() }
     }
 }
 

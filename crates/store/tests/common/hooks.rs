@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +17,12 @@ type Action = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Default)]
 pub struct HookedEngine {
     memory: MemoryEngine,
+    hooks: Arc<Hooks>,
+}
+
+/// What waits for a call of the engine or of its snapshots.
+#[derive(Default)]
+struct Hooks {
     hook: Mutex<Option<Hook>>,
     jitter: Option<Mutex<Rng>>,
 }
@@ -31,19 +37,26 @@ struct Hook {
 impl HookedEngine {
     /// Has each call wait for up to three turns of the other tasks.
     pub fn jittery(seed: u64) -> Self {
-        Self { jitter: Some(Mutex::new(Rng::new(seed))), ..Self::default() }
+        let hooks = Hooks { jitter: Some(Mutex::new(Rng::new(seed))), ..Hooks::default() };
+        Self { hooks: Arc::new(hooks), ..Self::default() }
     }
 
     /// Has `action` run before the `nth` call of this kind from now, the first being 1; that call waits for it.
     pub fn before(&self, call: EngineCall, nth: u64, action: impl Future<Output = ()> + Send + 'static) {
-        *self.hook.lock().unwrap() = Some(Hook { call, left: nth - 1, action: Box::pin(action) });
+        *self.hooks.hook.lock().unwrap() = Some(Hook { call, left: nth - 1, action: Box::pin(action) });
     }
 
     /// Whether the action has begun.
     pub fn is_spent(&self) -> bool {
-        self.hook.lock().unwrap().is_none()
+        self.hooks.hook.lock().unwrap().is_none()
     }
 
+    async fn meet(&self, call: EngineCall) {
+        self.hooks.meet(call).await;
+    }
+}
+
+impl Hooks {
     async fn meet(&self, call: EngineCall) {
         let action = {
             let mut hook = self.hook.lock().unwrap();
@@ -84,6 +97,25 @@ impl Engine for HookedEngine {
     }
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
         self.meet(EngineCall::Snapshot).await;
-        self.memory.snapshot().await
+        Ok(Box::new(HookedSnapshot { snapshot: self.memory.snapshot().await?, hooks: Arc::clone(&self.hooks) }))
+    }
+}
+
+/// A snapshot whose calls are met as those of the engine.
+struct HookedSnapshot {
+    snapshot: Box<dyn Snapshot>,
+    hooks: Arc<Hooks>,
+}
+
+#[async_trait]
+impl Snapshot for HookedSnapshot {
+    async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.hooks.meet(EngineCall::Get).await;
+        self.snapshot.get(key).await
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize, direction: Direction) -> Result<Vec<Entry>, EngineError> {
+        self.hooks.meet(EngineCall::Scan).await;
+        self.snapshot.scan(range, limit, direction).await
     }
 }
