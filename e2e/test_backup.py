@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from support.client import Client
+from support.iam import client_of
 from support.server import wait_until
 from support.sse import KEY_A
 
@@ -159,3 +160,33 @@ def test_it_works_without_a_server_too(written, tmp_path):
     folder = tmp_path / "backups"
     assert create(written, folder)["rows"] > 50
     assert json.loads(run(written, "backup", "verify", str(folder), "--json"))["problems"] == []
+
+
+def test_objects_under_keys_of_the_kms_and_the_keys_come_back(written, make_server, tmp_path):
+    kms, s3 = client_of("kms", written), client_of("s3", written, tls=True)
+    named = kms.create_key(Description="of the backup")["KeyMetadata"]
+    kms.create_alias(AliasName="alias/backup", TargetKeyId=named["KeyId"])
+    sealed = kms.encrypt(KeyId="alias/backup", Plaintext=b"by a program")["CiphertextBlob"]
+    for key, more in {"named": {"SSEKMSKeyId": "alias/backup", "BucketKeyEnabled": True}, "managed": {}}.items():
+        s3.put_object(Bucket=BUCKET, Key=key, Body=BIG, ServerSideEncryption="aws:kms", **more)
+    s3.put_object(Bucket=BUCKET, Key="twice", Body=BIG, ServerSideEncryption="aws:kms:dsse", SSEKMSKeyId=named["Arn"])
+    kms.rotate_key_on_demand(KeyId=named["KeyId"])
+    named = kms.describe_key(KeyId="alias/backup")["KeyMetadata"]
+    folder = tmp_path / "backups"
+    create(written, folder)
+    # What happens to a key afterwards is not in the backup.
+    kms.disable_key(KeyId=named["KeyId"])
+
+    other, told = elsewhere(make_server, written, folder)
+    assert told["closed_buckets"] == []
+    other.start()
+    kms, s3 = client_of("kms", other), client_of("s3", other, tls=True)
+    for key, method in {"named": "aws:kms", "managed": "aws:kms", "twice": "aws:kms:dsse"}.items():
+        got = s3.get_object(Bucket=BUCKET, Key=key)
+        assert got["Body"].read() == BIG and got["ServerSideEncryption"] == method
+    assert kms.describe_key(KeyId="alias/backup")["KeyMetadata"] == named
+    assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"by a program"
+    kms.disable_key(KeyId=named["KeyId"])
+    refused = Client(other).get(BUCKET, "named")
+    assert (refused.status, refused.text("Code")) == (400, "KMS.DisabledException")
+    assert Client(other).get(BUCKET, "managed").status == 200

@@ -157,15 +157,48 @@ def test_the_life_of_a_key(make_server, tmp_path):
     story.kms.enable_key(KeyId=story.key["KeyId"])
     story.expect_readable()
 
+    backups = tmp_path / "backups"
+    shares = exported(server, tmp_path / "shares")
+    ran(server, "backup", "create", str(backups))
+    before = shutil.copytree(server.data, tmp_path / "data-before")
+    shred(story, tmp_path)
+    expect_closed(server, before, backups, shares, tmp_path)
     on_a_new_machine(story, tmp_path)
+
+
+def shred(story, directory):
+    """Another KMS key is destroyed at once, with a signed report, and so is what is under it; the rest is as it was."""
+    server, doomed = story.server, story.kms.create_key()["KeyMetadata"]
+    story.s3.put_object(Bucket=PLAIN, Key="doomed", Body=b"doomed", ServerSideEncryption="aws:kms", SSEKMSKeyId=doomed["Arn"])
+    report = directory / "report"
+    done = ran(server, "shred", f"kms:{doomed['KeyId']}", f"--report={report}", "--yes")
+    assert done["state"] == "done", done
+    assert server.run("audit", "verify-report", str(report)).returncode == 0
+    report.with_name("forged").write_text(report.read_text().replace(doomed["KeyId"], story.key["KeyId"]))
+    assert server.run("audit", "verify-report", str(report.with_name("forged"))).returncode != 0
+    assert story.client.get(PLAIN, "doomed").status == 400
+    story.expect_readable()
+
+
+def expect_closed(server, before, backups, shares, directory):
+    """What was copied before the shredding opens with no key that is left; with shares from before, which nobody can take
+    back, it does, and that is what the documentation says of them."""
+    there = Server(directory / "copy")
+    shutil.copytree(before, there.data, ignore=shutil.ignore_patterns("control.sock"))
+    shutil.copytree(server.config, there.config, dirs_exist_ok=True)
+    done = there.run("key", "show")
+    assert done.returncode == 1 and "Nothing was written" in done.stderr, done
+    shutil.rmtree(there.data)
+    assert there.run("restore", str(backups)).returncode == 1
+    assert server.run("key", "verify-backup", *map(str, shares[:2])).returncode == 1, "shares have to be made anew"
 
 
 def on_a_new_machine(story, directory):
     """Two of three shares, a backup of the metadata and a copy of the blobs are enough, and one share is not."""
     server = story.server
-    shares = exported(server, directory / "shares")
+    shares = exported(server, directory / "new-shares")
     assert server.run("key", "verify-backup", str(shares[0]), str(shares[1])).returncode == 0
-    backups = directory / "backups"
+    backups = directory / "new-backups"
     taken = ran(server, "backup", "create", str(backups))
     server.stop()
 
@@ -185,6 +218,7 @@ def on_a_new_machine(story, directory):
 
     kms = client_of("kms", there)
     assert kms.describe_key(KeyId=ALIAS)["KeyMetadata"]["Arn"] == story.key["Arn"]
+    assert Client(there).get(PLAIN, "doomed").status == 400, "what was shredded stays so"
     story.server, story.client, story.clients = there, Client(there), all_clients(there, directory / "clients-there", story.key["Arn"])
     story.expect_under_the_key()
     story.expect_readable()

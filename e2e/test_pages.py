@@ -1,14 +1,17 @@
 """The pages of the documentation: every command in them works as it stands, and does what the page says."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.iam import client_of
+from support.client import Client
+from support.iam import client_of, create_user
+from support.key_providers import DEV_TOKEN, Bao, Moto, private_file
 from support.nats import NatsServer
-from support.pages import Reader, blocks_of, commands_of
+from support.pages import Reader, blocks_of, commands_of, sections_of
 from support.server import BINARY, wait_until
 from support.tools import Tool
 from support.webhook import Receiver
@@ -181,13 +184,21 @@ def test_kms(fresh_server, reader):
         assert (reader.home / name).read_text() == "the figures\n"
 
 
+def operator(server, home):
+    """A reader at the machine of the server, who has `coffer` and its settings."""
+    home.mkdir(exist_ok=True)
+    reader = Reader(Tool("aws", server, home))
+    (home / "coffer").symlink_to(BINARY)
+    reader.environment |= {
+        "PATH": f"{home}:{reader.environment['PATH']}", "AWS_ENDPOINT_URL": server.tls_url,
+        "COFFER_DATA": str(server.data), "COFFER_KEY_FILE": str(server.key_file)}
+    return reader
+
+
 def test_keys(make_server, tmp_path):
     """The key is lost before it is recovered, and the new machine is one that has the data alone."""
     server = make_server().start()
-    reader = Reader(Tool("aws", server, tmp_path))
-    (tmp_path / "coffer").symlink_to(BINARY)
-    reader.environment |= {
-        "PATH": f"{tmp_path}:{reader.environment['PATH']}", "COFFER_DATA": str(server.data), "COFFER_KEY_FILE": str(server.key_file)}
+    reader = operator(server, tmp_path)
     s3 = client_of("s3", server)
     s3.create_bucket(Bucket="photos")
     s3.put_object(Bucket="photos", Key="cat.jpg", Body=b"cat" * 50_000)
@@ -239,3 +250,85 @@ def test_keys_as_a_credential(make_server, tmp_path):
     for _ in range(2):
         server.start()
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("heading", sections_of("leaked-key.md"))
+def test_leaked_key(make_server, tmp_path, heading):
+    """Each section on a store of its own, with an object that stays what it is. Who destroys is asked, and says yes."""
+    server = make_server(environment={"COFFER_KEY_DESTRUCTION_DELAY_SECONDS": "0"}).start()
+    reader = operator(server, tmp_path / "home")
+    s3, kms, iam = client_of("s3", server, tls=True), client_of("kms", server), client_of("iam", server)
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    s3.create_bucket(Bucket="photos")
+    s3.put_object(Bucket="photos", Key="cat.jpg", Body=b"cat" * 50_000, ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
+    _, leaked = create_user(iam, "ann")
+    printed = {}
+    for command in sections_of("leaked-key.md")[heading]:
+        command = command.replace("KEY", key).replace("AKIA...", leaked.access_key)
+        if "destroy-generation" in command:
+            assert "Say --yes" in reader.attempt(command).stdout
+            command += " --yes"
+        if command == "coffer key rotate-metadata":
+            server.stop()
+        printed[command] = reader.run(command)
+        if command == "coffer key rotate-metadata":
+            server.start()
+        if "disable-key" in command:
+            assert Client(server).get("photos", "cat.jpg").text("Code") == "KMS.DisabledException"
+    server.restart()
+    assert s3.get_object(Bucket="photos", Key="cat.jpg")["Body"].read() == b"cat" * 50_000
+    if "update-access-key" in " ".join(printed):
+        assert Client(server, leaked).get("photos", "cat.jpg").text("Code") == "InvalidAccessKeyId"
+    shown = json.loads(reader.run("coffer key show --json"))["generations"]
+    destroys = any("generation root" in command for command in printed)
+    assert [each["state"] for each in shown] == (["destroyed", "active"] if destroys else ["active"])
+    server.close()
+
+
+def test_key_providers(make_server, tmp_path):
+    """The page's file at addresses of this machine, and its policy for what the server does at OpenBao, under an AppRole."""
+    bao, moto = Bao(tmp_path).start(), Moto(tmp_path).start()
+    server = make_server()
+    reader = operator(server, tmp_path / "home")
+    reader.environment |= {"PATH": f"{Path(bao.path).parent}:{reader.environment['PATH']}", "BAO_ADDR": bao.url, "BAO_TOKEN": DEV_TOKEN}
+    serving = [command for command in commands_of("key-providers.md") if command.startswith("coffer serve")]
+    for command in commands_of("key-providers.md"):
+        if command.startswith("bao "):
+            reader.run(command)
+    (policy,) = blocks_of("key-providers.md", "hcl")
+    bao.call("PUT", "sys/policies/acl/coffer", {"policy": policy})
+    bao.call("POST", "sys/auth/approle", {"type": "approle"})
+    bao.call("POST", "auth/approle/role/coffer", {"token_policies": ["coffer"], "secret_id_num_uses": 0})
+    role_id = bao.call("GET", "auth/approle/role/coffer/role-id")["data"]["role_id"]
+    secret_id = bao.call("POST", "auth/approle/role/coffer/secret-id")["data"]["secret_id"]
+    private_file(tmp_path / "vault.secret-id", secret_id)
+    private_file(tmp_path / "cloud.credentials", 'access_key = "moto"\nsecret_key = "moto-secret"\n')
+    arn = moto.client().create_key()["KeyMetadata"]["Arn"]
+    (file,) = [block for block in blocks_of("key-providers.md", "toml") if "[vault]" in block]
+    file = file.split("[hsm]")[0]
+    for shown, meant in {
+            "https://vault.example:8200": bao.url, "9c6f9d1a-...": role_id, "/etc/coffer": str(tmp_path),
+            "https://kms.eu-west-1.amazonaws.com": moto.url, "eu-west-1": "us-east-1"}.items():
+        assert shown in file
+        file = file.replace(shown, meant)
+    lines = [line for line in file.splitlines() if not line.startswith(("namespace", "ca_file"))]
+    lines = [f'key_arn = "{arn}"' if line.startswith("key_arn") else line for line in lines]
+    (tmp_path / "providers.toml").write_text("\n".join(lines))
+
+    names = {"--key-providers": "COFFER_KEY_PROVIDERS", "--root-key": "COFFER_ROOT_KEY", "--key-stores": "COFFER_KEY_STORES"}
+    for command in serving:
+        words = command.replace("/etc/coffer", str(tmp_path)).split()[2:]
+        server.environment |= {names[flag]: value for flag, value in zip(words[::2], words[1::2])}
+    server.start()
+    assert not server.key_file.exists() and "with the provider vault" in server.log()
+    assert server.run("key", "rotate-root").returncode == 0, "the policy is enough for a rotation"
+    kms, s3 = client_of("kms", server), client_of("s3", server, tls=True)
+    s3.create_bucket(Bucket="photos")
+    (store,) = re.findall(r'key_store="?(cks-[0-9a-f]+)', server.log())
+    key = kms.create_key(CustomKeyStoreId=store, Origin="EXTERNAL_KEY_STORE")["KeyMetadata"]
+    s3.put_object(Bucket="photos", Key="cat.jpg", Body=b"cat", ServerSideEncryption="aws:kms", SSEKMSKeyId=key["Arn"])
+    server.restart()
+    assert s3.get_object(Bucket="photos", Key="cat.jpg")["Body"].read() == b"cat"
+    server.close()
+    moto.stop()
+    bao.stop()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.sse import KEY_A, expect_customer_key, expect_sse_s3
+from support.clients import Rclone
+from support.sse import KEY_A, SSE, SSE_KMS_KEY, expect_customer_key, expect_sse_s3
 from support.tools import Tool, hashes, make_tree, sha256_of_file
 
 MIB = 1 << 20
@@ -128,3 +129,16 @@ def test_old_versions_are_cleaned_up(rclone, changed, s3):
 def test_a_bucket_with_versions_is_purged(rclone, changed, s3):
     rclone.run("purge", "--s3-versions", f"plain:{changed}")
     assert changed not in [each["Name"] for each in s3.list_buckets()["Buckets"]]
+
+
+def test_tree_under_a_key_of_the_kms(server, bucket, client, key, tmp_path, tree):
+    rclone = Rclone(server, tmp_path, key["KeyId"]).tool
+    rclone.run("copy", "tree", f"coffer:{bucket}/tree")
+    for name in ("one", "large"):
+        head = client.head(bucket, f"tree/{name}")
+        assert (head.header(SSE), head.header(SSE_KMS_KEY)) == ("aws:kms", key["Arn"]), head
+    rclone.run("check", "--download", "tree", f"coffer:{bucket}/tree")
+    rclone.run("copyto", f"coffer:{bucket}/tree/one", f"coffer:{bucket}/copy")
+    assert client.head(bucket, "copy").header(SSE_KMS_KEY) == key["Arn"]
+    rclone.run("copy", f"coffer:{bucket}/tree", "back")
+    assert hashes(tmp_path / "back") == tree

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support.client import Client
-from support.sse import expect_sse_s3
+from support.sse import SSE, SSE_KMS_KEY, expect_sse_s3
 from support.tools import Tool, hashes, make_tree, sha256_of_file
 from support.versions import put_versioning
 
@@ -140,3 +140,28 @@ def test_commands_that_look_after_a_bucket(s3cmd, bucket, client, tmp_path):
     expect_no_complaint(s3cmd.run("get", f"{where}/file", "back"))
     failed = s3cmd.attempt("rb", where)
     assert failed.returncode != 0 and "BucketNotEmpty" in failed.stdout
+
+
+@pytest.mark.parametrize("size", [0, 100_000, 23 << 20])
+def test_put_under_a_key_of_the_kms(server, bucket, client, key, tmp_path, random_bytes, size):
+    """Its ETag is no MD5, and s3cmd does not take it for one; 23 MiB are two parts."""
+    s3cmd = configured(server, tmp_path, https=True)
+    (tmp_path / "file").write_bytes(random_bytes(size))
+    named = ("--server-side-encryption", f"--server-side-encryption-kms-id={key['KeyId']}")
+    expect_no_complaint(s3cmd.run("put", *named, "file", f"s3://{bucket}/file"))
+    head = client.head(bucket, "file")
+    assert (head.header(SSE), head.header(SSE_KMS_KEY)) == ("aws:kms", key["Arn"]), head
+    expect_no_complaint(s3cmd.run("get", f"s3://{bucket}/file", "back"))
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "file").read_bytes()
+    info = s3cmd.run("info", f"s3://{bucket}/file")
+    assert "SSE:       aws:kms" in info, info
+
+
+def test_a_key_of_the_kms_over_plain_http_or_that_is_none_is_refused(server, bucket, client, key, tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    for https, name, code in ((False, key["KeyId"], "InvalidArgument"), (True, "alias/none", "KMS.NotFoundException")):
+        s3cmd = configured(server, tmp_path, https=https)
+        done = s3cmd.attempt(
+            "put", "--server-side-encryption", f"--server-side-encryption-kms-id={name}", "file", f"s3://{bucket}/file")
+        assert done.returncode != 0 and code in done.stdout, done.stdout
+    assert client.head(bucket, "file").status == 404

@@ -15,9 +15,19 @@ def blocks_of(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
+def sections_of(page):
+    """The commands under each heading that has any."""
+    parts = re.split(r"^## (.*)\n", (DOCS / page).read_text(), flags=re.MULTILINE)
+    sections = {heading: commands_in(text) for heading, text in zip(parts[1::2], parts[2::2])}
+    return {heading: commands for heading, commands in sections.items() if commands}
+
+
 def commands_of(page):
     """Every command of the page's shell blocks, with its continuation lines and here-documents, comments and prompts off."""
-    text = (DOCS / page).read_text()
+    return commands_in((DOCS / page).read_text())
+
+
+def commands_in(text):
     commands = []
     for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         lines = iter(block.splitlines())
