@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -332,3 +333,30 @@ def test_key_providers(make_server, tmp_path):
     server.close()
     moto.stop()
     bao.stop()
+
+
+def test_backup(make_server, tmp_path):
+    """The data directory is gone before it is restored; the key files are there."""
+    server = make_server().start()
+    reader = operator(server, tmp_path / "home")
+    (tmp_path / "mnt").mkdir()
+    client = Client(server)
+    client.create_bucket("photos")
+    client.put("photos", "cat.jpg", b"cat" * 50_000)
+    client.put("photos", "small", b"kitten")
+    lost, new, printed = server.data, tmp_path / "new", {}
+    for command in commands_of("backup.md"):
+        for shown, meant in {"/mnt/": f"{tmp_path}/mnt/", "DATA": str(lost), "NEW": str(new)}.items():
+            command = command.replace(shown, meant)
+        if command.startswith("coffer restore"):
+            server.stop()
+            shutil.rmtree(lost)
+        if command.startswith("coffer serve"):
+            server.data = new
+            server.start()
+            continue
+        printed[" ".join(command.split()[:4])] = reader.run(command)
+    assert "missing" in printed["coffer backup accept --check"]
+    assert client.get("photos", "cat.jpg").body == b"cat" * 50_000 and client.get("photos", "small").body == b"kitten"
+    assert reader.attempt(f"coffer backup accept --data {new}").returncode != 0, "it was accepted"
+    server.close()

@@ -21,6 +21,7 @@ const PACKAGES: &[(&str, &str, &[&str])] = &[
     ("nodejs", "node", &["--version"]),
     ("npm", "npm", &["--version"]),
     ("curl", "curl", &["--version"]),
+    ("rsync", "rsync", &["--version"]),
     // A PKCS#11 token in files, and the tool by which operators make keys in any token.
     ("softhsm2", "softhsm2-util", &["--version"]),
     ("opensc", "sh", &["-c", "command -v pkcs11-tool"]),
