@@ -178,7 +178,7 @@ def test_objects_under_keys_of_the_kms_and_the_keys_come_back(written, make_serv
     kms.disable_key(KeyId=named["KeyId"])
 
     other, told = elsewhere(make_server, written, folder)
-    assert told["closed_buckets"] == []
+    assert told["closed"] == []
     other.start()
     kms, s3 = client_of("kms", other), client_of("s3", other, tls=True)
     for key, method in {"named": "aws:kms", "managed": "aws:kms", "twice": "aws:kms:dsse"}.items():
@@ -190,3 +190,38 @@ def test_objects_under_keys_of_the_kms_and_the_keys_come_back(written, make_serv
     refused = Client(other).get(BUCKET, "named")
     assert (refused.status, refused.text("Code")) == (400, "KMS.DisabledException")
     assert Client(other).get(BUCKET, "managed").status == 200
+
+
+def watched(server):
+    """What the metrics say of backups: values by name."""
+    text = server.admin("/metrics")[1].decode()
+    return dict(line.split() for line in text.splitlines() if line.startswith("coffer_backup_"))
+
+
+def test_the_last_backup_and_how_it_went_can_be_watched(written, tmp_path):
+    assert watched(written) == {}
+    assert "never backed up" in run(written, "key", "show")
+    create(written, tmp_path / "backups")
+    first = wait_until(lambda: watched(written), 30, "the metric knows of the backup")
+    assert first["coffer_backup_succeeded"] == "1"
+    shown = json.loads(run(written, "key", "show", "--json"))
+    assert shown["metadata_backup_ms"] // 1000 == int(first["coffer_backup_timestamp_seconds"])
+    assert shown["metadata_backup_failed_ms"] is None
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("not a backup")
+    refused = written.run("backup", "create", str(tmp_path / "letters"))
+    assert refused.returncode != 0 and "holds no backups" in refused.stderr
+    failed = wait_until(lambda: watched(written)["coffer_backup_succeeded"] == "0" and watched(written), 30, "it knows of the failure")
+    assert failed["coffer_backup_timestamp_seconds"] == first["coffer_backup_timestamp_seconds"]
+    written.restart()
+    assert "the last backup of its metadata failed" in written.log()
+    create(written, tmp_path / "backups")
+    wait_until(lambda: watched(written)["coffer_backup_succeeded"] == "1", 30, "it knows of the next")
+
+
+def test_a_backup_into_the_data_directory_is_refused(written, tmp_path):
+    (tmp_path / "link").symlink_to(written.data)
+    for folder in (written.data / "backups", written.data / "blobs" / "backups", tmp_path / "link" / "backups"):
+        refused = written.run("backup", "create", str(folder))
+        assert refused.returncode != 0 and "would be lost with it" in refused.stderr, refused.stderr
+        assert not folder.exists()

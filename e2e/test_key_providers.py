@@ -1,6 +1,7 @@
 """Root keys and custom key stores with real providers: OpenBao's Transit, Moto's KMS, a second Coffer."""
 
 import json
+import shutil
 import subprocess
 import time
 
@@ -276,5 +277,27 @@ def test_a_key_store_holds_the_material_of_kms_keys(make_server, bao):
                 return False
 
         wait_until(is_back, 30, "the key store is asked again")
+    finally:
+        server.close()
+
+
+def test_a_backup_names_the_keys_whose_key_store_is_not_there(make_server, bao, tmp_path):
+    server = use(make_server(), [bao.section("vault")], key_stores="vault").start()
+    try:
+        kms = client_of("kms", server)
+        here = kms.create_key()["KeyMetadata"]["KeyId"]
+        there = kms.create_key(Origin="EXTERNAL_KEY_STORE", CustomKeyStoreId=key_store_of(server))["KeyMetadata"]["KeyId"]
+        assert server.run("backup", "create", str(tmp_path / "backups")).returncode == 0
+        verified = server.run("backup", "verify", str(tmp_path / "backups"), "--json")
+        assert verified.returncode == 0 and json.loads(verified.stdout)["keys"]["KMS key"] == 2, verified.stderr
+        assert server.stop() == 0
+        other = make_server()
+        shutil.copytree(server.key_file.parent, other.key_file.parent, dirs_exist_ok=True)
+        restored = json.loads(other.run("restore", str(tmp_path / "backups"), "--json").stdout)
+        (closed,) = restored["closed"]
+        assert (closed["of"], closed["name"]) == ("KMS key", there) and "is not among `key_stores`" in closed["why"]
+        verified = other.run("backup", "verify", str(tmp_path / "backups"))
+        assert verified.returncode != 0 and there in verified.stdout and here not in verified.stdout
+        assert "keys in it cannot be unwrapped" in verified.stderr
     finally:
         server.close()

@@ -1,9 +1,8 @@
 //! The folder that backups lie in: `manifests` and `chunks`, files of random names.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,22 +16,13 @@ use zeroize::Zeroizing;
 
 use crate::error::BackupError;
 use crate::files::{Files, Found, SystemFiles, has_file, read_file};
+use crate::lock::{Access, lock};
 use crate::manifest::{BackupId, BackupInfo, ChunkEntry, Manifest, Stored};
 
 const MANIFESTS: &str = "manifests";
 const CHUNKS: &str = "chunks";
-const LOCK: &str = ".lock";
 /// No manifest is longer: it is read before anything is known of it. That is a million chunks and more.
 const MAX_MANIFEST_LEN: u64 = 256 << 20;
-
-/// Who else may be at work in the folder meanwhile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Others that read.
-    Shared,
-    /// Nobody.
-    Exclusive,
-}
 
 /// A folder of backups, locked. The system gives it back when the process ends, however it ends.
 pub struct BackupFolder {
@@ -382,27 +372,4 @@ fn names(folder: &Path) -> Result<Vec<String>, BackupError> {
         entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<io::Result<_>>()
     });
     names.map_err(BackupError::io(folder))
-}
-
-fn lock(path: &Path, access: Access) -> Result<File, BackupError> {
-    let name = path.join(LOCK);
-    let mut options = OpenOptions::new();
-    // A folder that can only be read can be restored from.
-    let file = match options.write(true).create(true).truncate(false).mode(0o600).open(&name) {
-        Err(error) if access == Access::Shared && error.kind() != io::ErrorKind::NotFound => {
-            // It may be a copy that somebody made without names that begin with a dot.
-            File::open(&name).or_else(|_| File::open(path))
-        }
-        file => file,
-    };
-    let file = file.map_err(BackupError::io(&name))?;
-    let locked = match access {
-        Access::Shared => file.try_lock_shared(),
-        Access::Exclusive => file.try_lock(),
-    };
-    match locked {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(BackupError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(BackupError::io(&name)(error)),
-    }
 }

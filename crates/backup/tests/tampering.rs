@@ -196,6 +196,20 @@ async fn a_link_in_place_of_a_folder_is_not_followed() {
 }
 
 #[tokio::test]
+async fn what_stands_in_place_of_the_lock_is_neither_followed_nor_waited_for() {
+    let world = small_world().await;
+    let (lock, victim) = (world.backups().join(".lock"), world.fresh("victim"));
+    let places: [&dyn Fn(); 2] = [&|| symlink(&victim, &lock).unwrap(), &|| make_pipe(&lock)];
+    for place in places {
+        fs::remove_file(&lock).unwrap();
+        place();
+        assert!(matches!(world.take_with(&options()).await, Err(BackupError::Io { .. })));
+        assert!(!victim.exists(), "nothing is made behind a link");
+        assert!(is_accepted(&world).await, "what can be read can be restored");
+    }
+}
+
+#[tokio::test]
 async fn what_no_backup_has_written_is_left_alone() {
     let world = small_world().await;
     let foreign = [
