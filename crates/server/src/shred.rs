@@ -53,25 +53,20 @@ impl ShredAndReport {
         }
         // Before anything is destroyed: afterwards is too late to find that it cannot be written.
         let file = report.map(|path| new_file(&path).map(|file| (path, file))).transpose()?;
-        let carried_out = carry_out(settings, Command::Shred(shred)).await;
-        let said = match carried_out {
-            Ok(said) => said,
-            Err(error) => {
-                if let Some((path, _)) = file {
-                    // Nothing is in it.
-                    let _ = fs::remove_file(path);
-                }
-                return Err(error);
+        let said = carry_out(settings, Command::Shred(shred)).await;
+        let signed = said.as_ref().ok().and_then(|said| said.data["signed_report"].as_str());
+        match (file, signed) {
+            (Some((path, mut file)), Some(signed)) => {
+                let written = file.write_all(signed.as_bytes()).and_then(|()| file.sync_all());
+                written.with_context(|| {
+                    format!("{} cannot be written: `coffer job report` shows the report again", path.display())
+                })?;
             }
-        };
-        if let Some((path, mut file)) = file {
-            let signed = said.data["signed_report"].as_str().unwrap_or_default();
-            let written = file.write_all(signed.as_bytes()).and_then(|()| file.sync_all());
-            written.with_context(|| {
-                let job = said.data["id"].as_str().unwrap_or_default();
-                format!("{} cannot be written: `coffer job report {job}` shows the report again", path.display())
-            })?;
+            // There is nothing to report: it was refused, or somebody has paused the job.
+            (Some((path, _)), None) => drop(fs::remove_file(path)),
+            (None, _) => {}
         }
+        let said = said?;
         print(&said, json)?;
         ensure!(said.data["state"] != "failed", "the job failed: see above for what was destroyed and what was not");
         Ok(())
