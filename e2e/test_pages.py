@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from support.client import Client
 from support.iam import client_of, create_user
@@ -223,6 +224,10 @@ def test_keys(make_server, tmp_path):
             server.key_file.with_name("root.key.keyring").unlink()
             server.key_file = tmp_path / "new" / "root.key"
             reader.environment["COFFER_KEY_FILE"] = str(server.key_file)
+        if command.startswith("coffer shred"):
+            server.start()
+            photo = client_of("s3", server).get_object(Bucket="photos", Key="cat.jpg")
+            assert photo["Body"].read() == b"cat" * 50_000
         printed[command] = reader.run(command)
     verified = [answer for command, answer in printed.items() if "verify-backup" in command]
     assert len(verified) == 2 and all("the backup opens this store" in answer for answer in verified)
@@ -230,8 +235,9 @@ def test_keys(make_server, tmp_path):
     (recovered,) = [answer for command, answer in printed.items() if "recover" in command]
     assert "it opens the metadata of the store" in recovered
     assert "data              verified" in printed["coffer inspect s3://photos/cat.jpg --verify-data"]
-    server.start()
-    assert client_of("s3", server).get_object(Bucket="photos", Key="cat.jpg")["Body"].read() == b"cat" * 50_000
+    assert "The signature holds" in printed["coffer audit verify-report report.txt"]
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        client_of("s3", server).get_object(Bucket="photos", Key="cat.jpg")
 
 
 def test_keys_as_a_credential(make_server, tmp_path):

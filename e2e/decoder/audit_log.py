@@ -96,6 +96,24 @@ def verify(folder: Path, store_id: bytes, keys: dict[int, bytes], kept: list[Che
     return log
 
 
+def verify_report(signed: bytes, key: bytes) -> dict[str, list[str]]:
+    """Verifies the signed report of a job, and returns what it says by name, in the order of its lines."""
+    text, _, last = signed.removesuffix(b"\n").rpartition(b"\n")
+    text += b"\n"
+    if not signed.endswith(b"\n") or not last.startswith(b"signature: ") or not text.startswith(b"Coffer job report 1\n"):
+        raise NotIntact("no report")
+    said: dict[str, list[str]] = {}
+    for line in text.decode().split("\n")[1:-1]:
+        name, _, value = line.partition(": ")
+        said.setdefault(name, []).append(value)
+    message = b"coffer job report 1\0" + bytes.fromhex(said["store"][0]) + text
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(decoded(last.removeprefix(b"signature: ")), message)
+    except cryptography.exceptions.InvalidSignature:
+        raise NotIntact("the report is not signed") from None
+    return said
+
+
 def open_entries(log: Log, keys: dict[int, bytes]) -> list[bytes]:
     """The values of the entries, still encoded. `keys` has the key of entries of each generation."""
     return [open_record(keys[record_generation(sealed)], b"audit", u64(number), sealed) for number, sealed in log.entries]
