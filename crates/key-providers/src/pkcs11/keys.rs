@@ -3,6 +3,7 @@
 //! All generations have the key's label. The first four bytes of `CKA_ID` are the number of the generation, what
 //! follows tells keys of the same number apart, which two processes could make at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use coffer_crypto::random_array;
@@ -80,6 +81,12 @@ fn numbered<L: Library>(
         };
         keys.push(Numbered { generation, key });
     }
+    let ids: BTreeSet<_> = keys.iter().map(|known| &known.key.id).collect();
+    if ids.len() < keys.len() {
+        let why =
+            format!("the token has several keys {} with the same CKA_ID: give each a number of its own", name.label);
+        return Err(CallError::Denied(why));
+    }
     keys.sort_by(|a, b| (a.generation, &a.key.id).cmp(&(b.generation, &b.key.id)));
     Ok(keys)
 }
@@ -153,22 +160,23 @@ impl<L: Library> Driver<L> {
     ) -> Result<Zeroizing<Vec<u8>>, CallError> {
         let (id, nonce, sealed) = parsed(ciphertext).ok_or(CallError::WrongKey)?;
         let decrypted = self.in_session(&name.token, &name.pin, |library, open| {
-            let keys = numbered(library, &open.session, name)?;
+            let keys = library.keys(&open.session, &name.label).map_err(failure)?;
             if keys.is_empty() {
                 return Ok(None);
             }
-            let found = keys.iter().find(|known| known.key.id == id);
-            let Some(Numbered { key, .. }) = found else {
-                return Err(CallError::UnknownGeneration(generation_of(id).unwrap_or(0)));
-            };
-            check(name, key)?;
-            match library.decrypt(&open.session, key.handle, nonce, data, sealed) {
-                Ok(plaintext) => Ok(Some(plaintext)),
-                // SoftHSM, for one, has a word for a failed module only. If the key does what it should, it was the
-                // ciphertext.
-                Err(error) if is_vague(&error) && works(library, &open.session, key) => Err(CallError::WrongKey),
-                Err(error) => Err(failure(error)),
+            // Whatever else somebody has made with the label keeps nothing from being decrypted, be it of the same id.
+            let mut opened = Err(CallError::UnknownGeneration(generation_of(id).unwrap_or(0)));
+            for key in keys.iter().filter(|key| key.id == id) {
+                check(name, key)?;
+                opened = match library.decrypt(&open.session, key.handle, nonce, data, sealed) {
+                    Ok(plaintext) => return Ok(Some(plaintext)),
+                    // SoftHSM, for one, has a word for a failed module only. If the key does what it should, it was
+                    // the ciphertext.
+                    Err(error) if is_vague(&error) && works(library, &open.session, key) => Err(CallError::WrongKey),
+                    Err(error) => Err(failure(error)),
+                };
             }
+            opened
         });
         decrypted?.ok_or_else(|| no_key(name))
     }

@@ -226,6 +226,20 @@ async fn two_keys_of_one_number_both_decrypt_and_are_destroyed_together() {
 }
 
 #[tokio::test]
+async fn keys_that_somebody_makes_wrongly_keep_nothing_from_being_decrypted() {
+    let hsm = Hsm::new();
+    let (provider, _folder) = key(&hsm, false);
+    let wrapping = Key32::generate();
+    let encrypted = provider.encrypt(&CONTEXT, &wrapping).await.unwrap().ciphertext;
+    for (id, why) in [(&[1][..], "same CKA_ID"), (&[0xde, 0xad, 0xbe, 0xef], "deadbeef")] {
+        hsm.add_key(id);
+        assert!(refusal(&provider).await.contains(why));
+        assert!(provider.rotate().await.is_err());
+        assert_eq!(provider.decrypt(&CONTEXT, &encrypted).await.unwrap().expose(), wrapping.expose());
+    }
+}
+
+#[tokio::test]
 async fn a_rotation_is_not_repeated() {
     let hsm = Hsm::new();
     let (provider, _folder) = key(&hsm, false);
