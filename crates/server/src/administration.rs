@@ -7,7 +7,7 @@ use crate::backups::{BackupList, BackupPrune, BackupVerify, Restore};
 use crate::config::Settings;
 use crate::control::command::{AuditShow, AuditVerify, BackupCreate, Inspect, KeyShow, RestoreAccept};
 use crate::control::{Command, administer, carry_out, print};
-use crate::key_jobs::{DestroyGeneration, JobCommand, Reseal, RotateBucket, RotateRoot};
+use crate::key_jobs::{DestroyGeneration, JobCommand, Reseal, RewrapKms, RotateBucket, RotateRoot};
 use crate::metadata_key::RotateMetadata;
 use crate::passphrase::PassphraseCommand;
 use crate::shares::{Export, Recover, VerifyBackup};
@@ -101,6 +101,8 @@ pub(crate) enum KeyCommand {
     RotateBucket(RotateBucket),
     /// Draw new keys for all that a bucket holds, and write its data again under them
     Reseal(Reseal),
+    /// Have the KMS encrypt the data keys of objects anew, with the material that its keys have now
+    RewrapKms(RewrapKms),
     /// Destroy an old generation of the root key or of a bucket's, once nothing needs it
     DestroyGeneration(DestroyGeneration),
     /// The passphrase that opens the keyring in the place of the key file
@@ -171,6 +173,7 @@ impl KeyCommand {
             Self::RotateMetadata(rotate) => rotate.run(settings, json).await,
             Self::RotateBucket(rotate) => administer(settings, rotate.into(), json).await,
             Self::Reseal(reseal) => administer(settings, reseal.into(), json).await,
+            Self::RewrapKms(rewrap) => administer(settings, rewrap.into(), json).await,
             Self::DestroyGeneration(destroy) => administer(settings, destroy.confirmed()?, json).await,
             Self::Passphrase(command) => command.run(settings, json).await,
             Self::Export(export) => export.run(settings).await,

@@ -41,6 +41,20 @@ pub(crate) struct Reseal {
     detach: bool,
 }
 
+/// `coffer key rewrap-kms`
+#[derive(Debug, PartialEq, Eq, Args)]
+pub(crate) struct RewrapKms {
+    /// Only what this bucket holds
+    #[arg(long, value_name = "BUCKET")]
+    bucket: Option<String>,
+    /// Only what is under this KMS key: its ID or ARN
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Start the job and do not follow it
+    #[arg(long)]
+    detach: bool,
+}
+
 /// `coffer key destroy-generation`
 #[derive(Debug, PartialEq, Eq, Args)]
 pub(crate) struct DestroyGeneration {
@@ -108,6 +122,12 @@ impl From<RotateBucket> for Command {
 impl From<Reseal> for Command {
     fn from(Reseal { bucket, detach }: Reseal) -> Self {
         Self::StartJob(StartJob { task: Task::Reseal { bucket }, detach })
+    }
+}
+
+impl From<RewrapKms> for Command {
+    fn from(RewrapKms { bucket, key, detach }: RewrapKms) -> Self {
+        Self::StartJob(StartJob { task: Task::RewrapKms { bucket, key }, detach })
     }
 }
 

@@ -71,8 +71,8 @@ pub use garbage::Collected;
 pub use inspect::{Check, CheckOutcome, Inspection, LayerKey, PartInspection};
 pub use jobs::{
     BootstrapFile, Destroyed, JobCounts, JobEnvironment, JobError, JobId, JobInfo, JobReport, JobRunner, JobSpec,
-    JobState, JobStep, KmsKeys, KmsMaterial, LeftObject, NewKeys, ServiceDataKeys, ShredTarget, WrappedKeys,
-    WrappedKeysBatch,
+    JobState, JobStep, KmsKeyReferences, KmsKeys, KmsMaterial, LeftObject, NewKeys, ServiceDataKeys, ShredTarget,
+    WrappedKeys, WrappedKeysBatch,
 };
 pub use kms::{Keys, KmsEncryption, KmsInfo};
 pub use lifecycle::{LifecycleJob, LifecycleProgress, LifecycleSettings, LifecycleStep};

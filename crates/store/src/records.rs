@@ -22,7 +22,7 @@ pub(crate) use access::{
     grant_records, grants,
 };
 pub(crate) use jobs::{
-    JobFacts, JobPosition, JobRecord, LifecycleJobRecord, LifecyclePosition, ResealFacts, RootFenceRecord,
+    JobFacts, JobPosition, JobRecord, KmsKeyCount, LifecycleJobRecord, LifecyclePosition, ResealFacts, RootFenceRecord,
     RootGenerationRecord, SharedBlob, ShredFacts,
 };
 pub(crate) use logging::LoggingRecord;

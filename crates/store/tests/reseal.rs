@@ -223,9 +223,10 @@ async fn a_kms_that_refuses_costs_its_objects_and_no_other() {
     let job = world.run_job(world.reseal()).await;
     assert_eq!(job.state, JobState::Done);
     let new_keys = job.report.new_keys.clone().unwrap();
-    assert_eq!((new_keys.old, new_keys.left.len()), (2, 2), "{}", job.report.text());
+    assert_eq!((new_keys.old, job.report.left_objects.len()), (2, 2), "{}", job.report.text());
     assert!(job.report.left.contains(&("that the KMS refuses (DisabledException)".to_owned(), 2)));
-    assert!(new_keys.left.iter().any(|left| left.what.starts_with("tagged (version ")), "{:?}", new_keys.left);
+    let named = |left: &coffer_store::LeftObject| left.what.starts_with("tagged (version ");
+    assert!(job.report.left_objects.iter().any(named), "{:?}", job.report.left_objects);
     assert!(job.report.text().contains("2 versions, uploads and parts of uploads still have older ones."));
     world.kms.set_disabled(KEY_2, false);
     assert_eq!(world.see().await, seen);
@@ -243,7 +244,7 @@ async fn a_kms_that_is_down_costs_nothing_else() {
         assert_eq!(job.state, JobState::Done);
         let new_keys = job.report.new_keys.unwrap();
         // Two objects, an upload and its part.
-        assert_eq!((new_keys.old, new_keys.left.len()), (4, 3));
+        assert_eq!((new_keys.old, job.report.left_objects.len()), (4, 3));
         assert!(new_keys.changed >= 3);
         world.kms.set_mood(Mood::Works);
         world.check_furniture(&expected).await;

@@ -282,7 +282,9 @@ fn check_bucket_generation(bucket: &Bucket, generation: u32) -> Result<(), JobEr
 impl JobRecord {
     fn info(&self, id: JobId) -> JobInfo {
         let JobFacts { references, unreadable, left, destroyed, counted, reseal, .. } = self.facts.clone();
-        let new_keys = |ResealFacts { changed, old, customers, left, .. }| NewKeys { changed, old, customers, left };
+        let JobFacts { rewrap, left_objects, .. } = self.facts.clone();
+        let new_keys = |ResealFacts { changed, old, customers, .. }| NewKeys { changed, old, customers };
+        let kms_keys = rewrap.map(|rewrap| rewrap.keys).unwrap_or_default();
         JobInfo {
             id,
             spec: self.spec.clone(),
@@ -300,6 +302,8 @@ impl JobRecord {
                 left: left.into_iter().collect(),
                 new_keys: reseal.map(new_keys),
                 found: self.found_by_shredding(),
+                kms_keys: kms_keys.into_iter().map(|(key_arn, count)| count.references(key_arn)).collect(),
+                left_objects,
                 destroyed,
                 cannot_promise: Stage::limits(self),
             },

@@ -13,6 +13,7 @@
 mod api;
 mod bucket_key;
 mod reseal;
+mod rewrap_kms;
 mod root;
 mod runner;
 mod service_keys;
@@ -30,5 +31,8 @@ pub use api::JobError;
 pub use runner::{JobEnvironment, JobRunner, JobStep};
 pub use service_keys::ServiceDataKeys;
 pub use shred_kms::{KmsKeys, KmsMaterial};
-pub use spec::{Destroyed, JobCounts, JobId, JobInfo, JobReport, JobSpec, JobState, LeftObject, NewKeys, ShredTarget};
+pub use spec::{
+    Destroyed, JobCounts, JobId, JobInfo, JobReport, JobSpec, JobState, KmsKeyReferences, LeftObject, NewKeys,
+    ShredTarget,
+};
 pub use wrapped::{BootstrapFile, WrappedKeys, WrappedKeysBatch};

@@ -93,6 +93,17 @@ pub enum JobSpec {
         #[n(0)]
         bucket: String,
     },
+    /// Has the KMS encrypt the data keys of SSE-KMS and DSSE-KMS anew that are encrypted with older material than their KMS
+    /// key has now, and counts what still is. Data, object keys and what wraps them stay as they are.
+    #[n(6)]
+    RewrapKms {
+        /// The name of the bucket; `None`: all of them.
+        #[n(0)]
+        bucket: Option<String>,
+        /// The ARN of the KMS key; `None`: all of them.
+        #[n(1)]
+        key_arn: Option<String>,
+    },
 }
 
 /// What is shredded.
@@ -138,6 +149,7 @@ impl JobSpec {
             | Self::Shred { target: ShredTarget::Version { bucket, .. } | ShredTarget::Bucket { bucket }, .. } => {
                 Some(bucket)
             }
+            Self::RewrapKms { bucket, .. } => bucket.as_deref(),
             Self::RewrapRoot { .. }
             | Self::DestroyRootGeneration { .. }
             | Self::Shred { target: ShredTarget::KmsKey { .. }, .. } => None,
@@ -156,7 +168,17 @@ impl JobSpec {
     pub(crate) fn destroys(&self) -> bool {
         match self {
             Self::DestroyRootGeneration { .. } | Self::DestroyBucketKeyGeneration { .. } | Self::Shred { .. } => true,
-            Self::RewrapRoot { .. } | Self::RotateBucketKey { .. } | Self::Reseal { .. } => false,
+            Self::RewrapRoot { .. } | Self::RotateBucketKey { .. } | Self::Reseal { .. } | Self::RewrapKms { .. } => {
+                false
+            }
+        }
+    }
+
+    /// Whether a job that is about KMS keys is about this one.
+    pub(crate) fn is_about(&self, key_arn: &str) -> bool {
+        match self {
+            Self::RewrapKms { key_arn: Some(wanted), .. } => wanted == key_arn,
+            _ => true,
         }
     }
 
@@ -273,8 +295,42 @@ pub struct NewKeys {
     pub old: u64,
     /// Those under customers' keys.
     pub customers: u64,
-    /// Some of what could not be changed, and why; the first hundred.
-    pub left: Vec<LeftObject>,
+}
+
+/// What a KMS key encrypts the data keys of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KmsKeyReferences {
+    /// The ARN of the KMS key.
+    pub key_arn: String,
+    /// The generation of its material that encrypts now; `None`: it could not be asked.
+    pub current: Option<u32>,
+    /// How many versions and uploads there are by the generation of the material, ascending.
+    pub references: Vec<(u32, u64)>,
+    /// Those whose data key the KMS cannot have encrypted.
+    pub unknown: u64,
+    /// Why it could not be asked.
+    pub trouble: Option<String>,
+}
+
+impl KmsKeyReferences {
+    fn lines(&self) -> Vec<String> {
+        let (key, mut lines) = (&self.key_arn, Vec::new());
+        let is_older = |generation: u32| self.current.is_none_or(|current| generation < current);
+        for (generation, count) in self.references.iter().filter(|(generation, _)| is_older(*generation)) {
+            lines.push(format!("{count} refer to generation {generation} of the KMS key {key}."));
+        }
+        match (self.current, &self.trouble) {
+            (Some(current), _) if lines.is_empty() => {
+                lines.push(format!("Nothing refers to generations before {current} of the KMS key {key}."));
+            }
+            (None, Some(trouble)) => lines.push(format!("The KMS key {key} could not be asked: {trouble}")),
+            _ => {}
+        }
+        if self.unknown > 0 {
+            lines.push(format!("{} refer to the KMS key {key} by what no KMS here has encrypted.", self.unknown));
+        }
+        lines
+    }
 }
 
 /// What is known of a job.
@@ -317,6 +373,10 @@ pub struct JobReport {
     pub new_keys: Option<NewKeys>,
     /// What else it found out, each a sentence.
     pub found: Vec<String>,
+    /// Of a job that has data keys encrypted anew: what refers to each KMS key.
+    pub kms_keys: Vec<KmsKeyReferences>,
+    /// Some of what was left alone, and why; the first hundred.
+    pub left_objects: Vec<LeftObject>,
     /// What was destroyed.
     pub destroyed: Vec<Destroyed>,
     /// What the job cannot promise, each a sentence.
@@ -349,8 +409,8 @@ impl JobReport {
             });
         }
         lines.extend(self.left.iter().map(|(why, count)| format!("Left alone: {count} {why}.")));
-        let left = self.new_keys.iter().flat_map(|new| &new.left);
-        lines.extend(left.map(|LeftObject { what, why }| format!("  {what}: {why}")));
+        lines.extend(self.left_objects.iter().map(|LeftObject { what, why }| format!("  {what}: {why}")));
+        lines.extend(self.kms_keys.iter().flat_map(KmsKeyReferences::lines));
         lines.extend(self.found.iter().cloned());
         for Destroyed { what, id, generation, .. } in &self.destroyed {
             let of = generation.map_or_else(String::new, |generation| format!("generation {generation} of "));

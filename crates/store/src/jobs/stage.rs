@@ -29,9 +29,11 @@ pub(super) enum Stage {
     MeasureData = 30,
     ResealData = 31,
     CountOldKeys = 32,
+    RewrapDataKeys = 33,
+    CountDataKeys = 34,
 }
 
-const ALL: [Stage; 20] = [
+const ALL: [Stage; 22] = [
     Stage::RotateRoot,
     Stage::RewrapBuckets,
     Stage::RewrapElsewhere,
@@ -52,6 +54,8 @@ const ALL: [Stage; 20] = [
     Stage::MeasureData,
     Stage::ResealData,
     Stage::CountOldKeys,
+    Stage::RewrapDataKeys,
+    Stage::CountDataKeys,
 ];
 
 /// Why a stage does not go on.
@@ -94,6 +98,7 @@ impl Stage {
                 Self::ResealRows,
                 Self::CountRows,
             ],
+            JobSpec::RewrapKms { .. } => vec![Self::RewrapDataKeys, Self::CountDataKeys],
             JobSpec::Shred { target, keep_backups, .. } => {
                 let mut plan = match target {
                     ShredTarget::Version { .. } => vec![
@@ -128,6 +133,7 @@ impl Stage {
             Self::MeasureData | Self::ResealData | Self::CountOldKeys => true,
             Self::RotateRoot | Self::RewrapBuckets | Self::RewrapElsewhere | Self::CountBuckets => false,
             Self::CountElsewhere | Self::DestroyRoot | Self::FindProtected | Self::DestroyKmsKey => false,
+            Self::RewrapDataKeys | Self::CountDataKeys => false,
         }
     }
 
@@ -142,6 +148,11 @@ impl Stage {
             JobSpec::DestroyRootGeneration { .. } | JobSpec::DestroyBucketKeyGeneration { .. } => {
                 vec!["A backup of the keyring, or shares of it, from before still hold what was destroyed here."]
             }
+            JobSpec::RewrapKms { .. } => vec![
+                "Object keys and data are as they were: whoever had the old material and a copy of the data can open that \
+                 copy. With S3 Bucket Keys, what is written up to five minutes after a rotation may still have a data key from \
+                 before.",
+            ],
             JobSpec::Reseal { .. } => vec![
                 "Whoever had the old keys and a copy of the data keeps what is in that copy. The old data is removed from \
                  the disk as garbage is, after a grace period; backups from before have the old keys.",
@@ -174,6 +185,8 @@ impl Stage {
             Self::MeasureData => "measuring what is to be written again",
             Self::ResealData => "writing data again under new keys",
             Self::CountOldKeys => "counting what still has older keys",
+            Self::RewrapDataKeys => "encrypting data keys anew",
+            Self::CountDataKeys => "counting what refers to each generation of KMS keys",
             Self::RemoveVersion => "removing the version",
             Self::MarkBucket => "taking the bucket away from everybody",
             Self::LookThroughBucket => "looking for what may not go",
@@ -205,6 +218,8 @@ impl Stage {
             Self::MeasureData => runner.measure_data(job).await,
             Self::ResealData => runner.reseal_data(job).await,
             Self::CountOldKeys => runner.count_old_keys(job).await,
+            Self::RewrapDataKeys => runner.rewrap_data_keys(job).await,
+            Self::CountDataKeys => runner.count_data_keys(job).await,
             Self::RemoveVersion => runner.remove_version(id, job).await,
             Self::MarkBucket => runner.mark_bucket(job).await,
             Self::LookThroughBucket => runner.look_through_bucket(job).await,

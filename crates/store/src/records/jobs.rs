@@ -83,6 +83,9 @@ pub(crate) struct JobPosition {
     /// The last row that was looked at, or what stands for it; empty: none was.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) after: Vec<u8>,
+    /// The bucket, of a stage that goes through several; empty: before the first.
+    #[cbor(n(3), default)]
+    pub(crate) bucket: String,
 }
 
 /// What a job has found out and done, for its later stages and for its report.
@@ -118,6 +121,12 @@ pub(crate) struct JobFacts {
     /// Of a job that draws new keys for data.
     #[n(20)]
     pub(crate) reseal: Option<ResealFacts>,
+    /// Of a job that has data keys encrypted anew.
+    #[n(21)]
+    pub(crate) rewrap: Option<RewrapFacts>,
+    /// Some of the things that were left alone, and why.
+    #[cbor(n(22), default)]
+    pub(crate) left_objects: Vec<LeftObject>,
 }
 
 /// What a job that draws new keys for data has done, and what there is still to do.
@@ -139,9 +148,39 @@ pub(crate) struct ResealFacts {
     /// Those that have in this round.
     #[n(4)]
     pub(crate) changed_in_round: u64,
-    /// Some of those that have not, and why, in this round.
-    #[n(5)]
-    pub(crate) left: Vec<LeftObject>,
+}
+
+/// What a job that has data keys encrypted anew has found.
+#[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
+#[cbor(map)]
+pub(crate) struct RewrapFacts {
+    /// How often everything was gone through before.
+    #[n(0)]
+    pub(crate) rounds: u32,
+    /// Data keys that were encrypted anew in this round.
+    #[n(1)]
+    pub(crate) changed_in_round: u64,
+    /// What each KMS key encrypts, by its ARN, as of the last count.
+    #[n(2)]
+    pub(crate) keys: BTreeMap<String, KmsKeyCount>,
+}
+
+/// Versions and uploads whose data key a KMS key encrypts.
+#[derive(Encode, Decode, Debug, Clone, Default, PartialEq)]
+#[cbor(map)]
+pub(crate) struct KmsKeyCount {
+    /// The generation of its material now; absent: it could not be asked.
+    #[n(0)]
+    pub(crate) current: Option<u32>,
+    /// How many there are by the generation of the material.
+    #[n(1)]
+    pub(crate) by_generation: BTreeMap<u32, u64>,
+    /// Those that the KMS cannot have encrypted.
+    #[n(2)]
+    pub(crate) unknown: u64,
+    /// Why it could not be asked.
+    #[n(3)]
+    pub(crate) trouble: Option<String>,
 }
 
 /// What a job that shreds has found out.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use coffer_keyring::{KeyOutcome, LocalKeyring};
-use coffer_store::{Clock as _, JobError, JobId, JobInfo, JobSpec, JobState, NewKeys, StoreError, SystemClock};
+use coffer_kms::{Authority, Kms};
+use coffer_store::{
+    Clock as _, JobError, JobId, JobInfo, JobSpec, JobState, KmsKeyReferences, NewKeys, StoreError, SystemClock,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -43,6 +46,13 @@ pub(crate) enum Task {
     Reseal {
         /// The name of the bucket.
         bucket: String,
+    },
+    /// Have the KMS encrypt data keys anew.
+    RewrapKms {
+        /// The name of the bucket; `None`: all of them.
+        bucket: Option<String>,
+        /// The KMS key, by its ID or ARN; `None`: all of them.
+        key: Option<String>,
     },
     /// Destroy a generation of the root key, or of a bucket's.
     DestroyGeneration {
@@ -91,14 +101,21 @@ pub(crate) enum Steering {
 }
 
 impl Task {
-    fn spec(self) -> JobSpec {
+    async fn spec(self, kms: &Kms) -> Result<JobSpec> {
         let not_before =
             |after: Option<u64>| after.map(|seconds| SystemClock.now_ms().saturating_add(seconds.saturating_mul(1000)));
-        match self {
+        Ok(match self {
             Self::RotateRoot => JobSpec::RewrapRoot { rotate: true },
             Self::RewrapRoot => JobSpec::RewrapRoot { rotate: false },
             Self::RotateBucket { bucket } => JobSpec::RotateBucketKey { bucket },
             Self::Reseal { bucket } => JobSpec::Reseal { bucket },
+            Self::RewrapKms { bucket, key } => {
+                let key_arn = match key {
+                    Some(key) => Some(kms.key_arn(&Authority::Coffer, Some(&key)).await?),
+                    None => None,
+                };
+                JobSpec::RewrapKms { bucket, key_arn }
+            }
             Self::DestroyGeneration { bucket: None, generation, after_seconds, .. } => {
                 JobSpec::DestroyRootGeneration { generation, not_before_ms: not_before(after_seconds) }
             }
@@ -106,7 +123,7 @@ impl Task {
                 let not_before_ms = not_before(after_seconds);
                 JobSpec::DestroyBucketKeyGeneration { bucket, generation, not_before_ms }
             }
-        }
+        })
     }
 
     /// Refuses what is asked of a root key that wraps no more.
@@ -136,6 +153,7 @@ impl Task {
             Self::RewrapRoot => "coffer:RewrapUnderRootKey",
             Self::RotateBucket { .. } => "coffer:RotateBucketKey",
             Self::Reseal { .. } => "coffer:ResealBucket",
+            Self::RewrapKms { .. } => "coffer:RewrapDataKeys",
             Self::DestroyGeneration { .. } => "coffer:DestroyKeyGeneration",
         }
     }
@@ -146,7 +164,7 @@ impl StartJob {
         let store = &session.administration.data.store;
         self.task.check(&session.administration.data)?;
         let action = self.task.action();
-        let spec = self.task.spec();
+        let spec = self.task.spec(&session.administration.kms).await?;
         let what = words(&spec);
         let turn = session.administration.changing.lock().await;
         let started = store.start_job(spec).await;
@@ -307,12 +325,12 @@ fn data(job: &JobInfo) -> Value {
         "bytes_total": counts.bytes_total,
         "trouble": job.trouble,
         "counted": job.report.counted,
-        "references": job.report.references.iter().map(|(generation, count)| {
-            json!({"generation": generation, "count": count})
-        }).collect::<Vec<_>>(),
+        "references": references(&job.report.references),
         "unreadable": job.report.unreadable,
         "left": job.report.left.iter().map(|(why, count)| json!({"why": why, "count": count})).collect::<Vec<_>>(),
+        "left_objects": job.report.left_objects.iter().map(|it| json!({"what": it.what, "why": it.why})).collect::<Vec<_>>(),
         "new_keys": job.report.new_keys.as_ref().map(new_keys),
+        "kms_keys": job.report.kms_keys.iter().map(kms_key).collect::<Vec<_>>(),
         "destroyed": destroyed.collect::<Vec<_>>(),
         "found": job.report.found,
         "cannot_promise": job.report.cannot_promise,
@@ -320,13 +338,21 @@ fn data(job: &JobInfo) -> Value {
 }
 
 fn new_keys(new: &NewKeys) -> Value {
-    let left = new.left.iter().map(|it| json!({"what": it.what, "why": it.why}));
+    json!({"changed": new.changed, "old": new.old, "customers": new.customers})
+}
+
+fn kms_key(key: &KmsKeyReferences) -> Value {
     json!({
-        "changed": new.changed,
-        "old": new.old,
-        "customers": new.customers,
-        "left": left.collect::<Vec<_>>(),
+        "key": key.key_arn,
+        "current": key.current,
+        "references": references(&key.references),
+        "unknown": key.unknown,
+        "trouble": key.trouble,
     })
+}
+
+fn references(references: &[(u32, u64)]) -> Vec<Value> {
+    references.iter().map(|(generation, count)| json!({"generation": generation, "count": count})).collect()
 }
 
 pub(super) fn words(spec: &JobSpec) -> String {
@@ -335,6 +361,11 @@ pub(super) fn words(spec: &JobSpec) -> String {
         JobSpec::RewrapRoot { rotate: false } => "wrap everything under the root key anew".to_owned(),
         JobSpec::DestroyRootGeneration { generation, .. } => format!("destroy generation {generation} of the root key"),
         JobSpec::RotateBucketKey { bucket } => format!("rotate the key of the bucket {bucket}"),
+        JobSpec::RewrapKms { bucket, key_arn } => {
+            let of = |what: &Option<String>, all: &str| what.clone().unwrap_or_else(|| all.to_owned());
+            let (bucket, key) = (of(bucket, "all buckets"), of(key_arn, "all KMS keys"));
+            format!("encrypt the data keys of {bucket} anew under {key}")
+        }
         JobSpec::Reseal { bucket } => format!("draw new keys for the data of the bucket {bucket}"),
         JobSpec::DestroyBucketKeyGeneration { bucket, generation, .. } => {
             format!("destroy generation {generation} of the key of the bucket {bucket}")

@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 
 use self::data::{Resealed, Resealer};
 use super::runner::JobRunner;
-use super::spec::LeftObject;
 use super::stage::{Failure, Stage};
 use crate::bucket::Bucket;
 use crate::error::{StoreError, unless_damaged};
@@ -29,18 +28,15 @@ use crate::tables::{self, Table};
 use crate::versions::{Content, open_noncurrent};
 
 /// Where there are keys that were drawn for data, in the order in which most things move from one to the other.
-const WITH_KEYS: [Table; 3] = [Table::Upload, Table::Object, Table::Version];
+pub(super) const WITH_KEYS: [Table; 3] = [Table::Upload, Table::Object, Table::Version];
 /// Versions that are written again at once, so that their commits share syncs.
 const AT_ONCE: usize = 32;
 /// How many bytes versions may have together that are written again at once.
 const BYTES_AT_ONCE: u64 = 64 << 20;
 /// How often everything is gone through: what is moved meanwhile may escape a round.
-const MOST_ROUNDS: u32 = 10;
-/// Of how many things a report says why they were left.
-const MOST_LEFT: usize = 100;
-
-/// A row that may have old keys.
-struct Subject {
+pub(super) const MOST_ROUNDS: u32 = 10;
+/// A version or an upload, which may have old keys.
+pub(super) struct Subject {
     /// The object's key.
     key: ObjectKey,
     what: What,
@@ -55,8 +51,8 @@ enum What {
 }
 
 impl Subject {
-    /// `None`: a delete marker.
-    fn of(bucket: &Bucket, table: Table, row: &Entry) -> Result<Option<Self>, StoreError> {
+    /// What a row is about; `None`: a delete marker.
+    pub(super) fn of(bucket: &Bucket, table: Table, row: &Entry) -> Result<Option<Self>, StoreError> {
         let impossible = || StoreError::Damaged("a row has an impossible key".to_owned());
         if table == Table::Upload {
             let record: UploadRecord = bucket.keys().open(table, &row.key, &row.value)?;
@@ -74,7 +70,8 @@ impl Subject {
         Ok(Some(Self { key, what: What::Version(record.version()), bytes }))
     }
 
-    fn words(&self) -> String {
+    /// What it is, for a report.
+    pub(super) fn words(&self) -> String {
         match self.what {
             What::Version(version) => format!("{} (version {version})", self.key.as_str()),
             What::Upload(upload_id) => format!("{} (upload {upload_id})", self.key.as_str()),
@@ -154,8 +151,8 @@ impl JobRunner {
         }
         facts.rounds += 1;
         facts.changed_in_round = 0;
-        facts.left.clear();
         job.facts.left.clear();
+        job.facts.left_objects.clear();
         job.counts.total = job.counts.total.map(|total| total + found.with_keys);
         job.counts.bytes_total = Some(job.counts.bytes + found.bytes);
         Ok(Some(Stage::ResealData.start()))
@@ -166,33 +163,26 @@ impl JobRecord {
     /// Notes what became of a version or an upload. Returns whether there is no more to do there.
     fn note_resealed(&mut self, subject: &Subject, result: Result<Resealed, StoreError>) -> Result<bool, Failure> {
         let facts = self.facts.reseal.get_or_insert_default();
-        let (why, said) = match result {
-            Err(StoreError::CustomerKeyMissing) => ("under customers' keys (SSE-C)".to_owned(), None),
-            Err(StoreError::Kms(error)) => (format!("that the KMS refuses ({})", error.code), Some(error.to_string())),
-            result => {
-                match unless_damaged("drawing new keys", result)? {
-                    Some(Resealed::InPart(bytes)) => {
-                        self.counts.bytes += bytes;
-                        return Ok(false);
-                    }
-                    Some(Resealed::Yes(bytes)) => {
-                        self.counts.bytes += bytes;
-                        self.counts.changed += 1;
-                        facts.changed += 1;
-                        facts.changed_in_round += 1;
-                    }
-                    Some(Resealed::Not) => self.counts.left_alone += 1,
-                    None => self.counts.failed += 1,
-                }
-                return Ok(true);
+        match result {
+            Err(StoreError::CustomerKeyMissing) => {
+                self.counts.left_alone += 1;
+                *self.facts.left.entry("under customers' keys (SSE-C)".to_owned()).or_default() += 1;
             }
-        };
-        self.counts.left_alone += 1;
-        *self.facts.left.entry(why).or_default() += 1;
-        if let Some(why) = said
-            && facts.left.len() < MOST_LEFT
-        {
-            facts.left.push(LeftObject { what: subject.words(), why });
+            Err(StoreError::Kms(error)) => self.note_refused(|| subject.words(), &error),
+            result => match unless_damaged("drawing new keys", result)? {
+                Some(Resealed::InPart(bytes)) => {
+                    self.counts.bytes += bytes;
+                    return Ok(false);
+                }
+                Some(Resealed::Yes(bytes)) => {
+                    self.counts.bytes += bytes;
+                    self.counts.changed += 1;
+                    facts.changed += 1;
+                    facts.changed_in_round += 1;
+                }
+                Some(Resealed::Not) => self.counts.left_alone += 1,
+                None => self.counts.failed += 1,
+            },
         }
         Ok(true)
     }
