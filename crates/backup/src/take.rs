@@ -1,13 +1,12 @@
 //! Taking a backup.
 
 use std::collections::HashMap;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
 use coffer_crypto::{Key32, random_array};
 use coffer_keyring::RootKeys;
-use coffer_meta::{Direction, Engine, KeyRange, Snapshot};
+use coffer_meta::{Engine, Pages, Snapshot};
 use coffer_seal::BackupSeries;
 use coffer_store::{Bootstrap, bootstrap};
 use zeroize::Zeroizing;
@@ -171,11 +170,8 @@ impl<'a> Writing<'a> {
     ) -> Result<(), BackupError> {
         let series = Arc::clone(self.series);
         let mut chunker = Chunker::new(&series, self.sizes);
-        let mut start = Bound::Unbounded;
-        let mut limit = FIRST_PAGE;
-        loop {
-            let page = snapshot.scan(KeyRange { start, end: Bound::Unbounded }, limit, Direction::Forward).await?;
-            let bytes: usize = page.iter().map(row_len).sum();
+        let mut pages = Pages::of(snapshot);
+        while let Some(page) = pages.next().await? {
             for row in &page {
                 self.progress.rows += 1;
                 if let Some(chunk) = chunker.push(row) {
@@ -183,12 +179,7 @@ impl<'a> Writing<'a> {
                     progress(self.progress);
                 }
             }
-            self.progress.row_bytes += bytes as u64;
-            match page.last() {
-                Some(last) if page.len() == limit => start = Bound::Excluded(last.key.to_vec()),
-                _ => break,
-            }
-            limit = next_limit(limit, bytes);
+            self.progress.row_bytes += page.iter().map(row_len).sum::<usize>() as u64;
         }
         if let Some(chunk) = chunker.finish() {
             self.put(chunk).await?;
@@ -267,32 +258,5 @@ impl<'a> Writing<'a> {
             self.chunks[chunk].patch = Some(Patch { stored: stored.copy(), start, len });
         }
         Ok(())
-    }
-}
-
-/// Rows of the first page, whose size nobody knows.
-const FIRST_PAGE: usize = 64;
-/// Bytes that a page should have.
-const PAGE_BYTES: usize = 1 << 20;
-/// The most rows of a page.
-const MOST_ROWS: usize = 4096;
-
-/// The rows of the next page, from how large they were in this one.
-fn next_limit(limit: usize, bytes: usize) -> usize {
-    let fitting = limit.saturating_mul(PAGE_BYTES) / bytes.max(1);
-    // Rows may be of another kind soon: a page grows slowly, and shrinks at once.
-    fitting.clamp(1, limit.saturating_mul(2)).min(MOST_ROWS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_grow_slowly_and_shrink_at_once() {
-        assert_eq!(next_limit(64, 64), 128);
-        assert_eq!(next_limit(4096, 4096), MOST_ROWS);
-        assert_eq!(next_limit(4096, 4096 << 16), 16);
-        assert_eq!(next_limit(1, 100 << 20), 1);
     }
 }
