@@ -211,7 +211,7 @@ def on_a_new_machine(story, directory):
     done = there.run("key", "recover", str(shares[2]), str(shares[0]))
     assert done.returncode == 0, done.stderr
     restored = ran(there, "restore", str(backups))
-    assert restored["id"] == taken["id"] and restored["closed_buckets"] == []
+    assert restored["id"] == taken["id"] and restored["closed"] == []
     there.start()
     accepted = ran(there, "backup", "accept")
     assert (accepted["missing"], accepted["accepted"]) == (0, True)
