@@ -21,12 +21,14 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod engine;
+mod journal;
 mod memory;
 mod pages;
 mod redb_engine;
 mod walk;
 
 pub use engine::{Check, Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot, Write};
+pub use journal::{JournalSettings, JournaledEngine};
 pub use memory::MemoryEngine;
 pub use pages::PageKeys;
 pub use redb_engine::{OpenError, RedbEngine, RedbSettings};

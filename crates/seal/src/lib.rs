@@ -59,6 +59,6 @@ pub use layout::{Kind, Layout, LayoutPart};
 pub use length::{SEGMENT_LEN, opened_len, sealed_len, sealed_range, segment_count, segments_of};
 pub use object::{OpenedObject, OpenedPart, SealedObject, SealedPart, open_object, open_object_range};
 pub use object_keys::{FLAG_LAYOUT, ObjectKeys, PartBox, opaque_etag};
-pub use page::{page_aad, page_key};
+pub use page::{journal_key, journal_run_key, page_aad, page_key};
 pub use part::{PartKeys, PartOpener, PartSealer, SegmentBuffer};
 pub use record::{RECORD_OVERHEAD, RecordKey, metadata_key, pseudonym_key, record_generation};

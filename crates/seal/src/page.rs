@@ -1,4 +1,4 @@
-//! Keys and AAD of sealed pages. The metadata engine lays the pages out and does their IO.
+//! Keys and AAD of sealed pages and of the journal before them. The metadata engine lays both out and does their IO.
 
 use coffer_crypto::Key32;
 
@@ -18,9 +18,31 @@ pub fn page_aad(page_number: u64) -> [u8; 12] {
     aad
 }
 
+/// The key from which the keys of the engine's journal are derived.
+#[must_use]
+pub fn journal_key(metadata_key: &Key32) -> Key32 {
+    derive_key(metadata_key, FIXED_SALT, "journal", b"")
+}
+
+/// The key of the frames that one run of the engine writes: `salt` is drawn when the run begins, `id` is that of the
+/// journal.
+#[must_use]
+pub fn journal_run_key(journal_key: &Key32, salt: &[u8; 16], id: &[u8; 16]) -> Key32 {
+    derive_key(journal_key, salt, "run", id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_run_and_every_journal_has_its_own_key() {
+        let key = journal_key(&Key32::generate());
+        let run = |salt: u8, id: u8| journal_run_key(&key, &[salt; 16], &[id; 16]).expose().to_vec();
+        assert_ne!(run(1, 1), run(2, 1));
+        assert_ne!(run(1, 1), run(1, 2));
+        assert_eq!(run(1, 1), run(1, 1));
+    }
 
     #[test]
     fn every_epoch_has_its_own_key() {

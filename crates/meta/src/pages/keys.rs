@@ -20,6 +20,11 @@ impl PageKeys {
         Self { metadata_key, known: RwLock::default() }
     }
 
+    /// The key from which those of the journal are derived.
+    pub(crate) fn journal_key(&self) -> Key32 {
+        coffer_seal::journal_key(&self.metadata_key)
+    }
+
     /// Derives the key of `epoch`.
     pub(super) fn derive(&self, epoch: u32) -> Arc<AeadKey> {
         Arc::new(AeadKey::new(&coffer_seal::page_key(&self.metadata_key, epoch)))

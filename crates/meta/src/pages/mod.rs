@@ -17,7 +17,7 @@ mod tests;
 
 pub(crate) use backend::Backend;
 pub(crate) use catch::catch;
-pub(crate) use disk::FileDisk;
+pub(crate) use disk::{Disk, FileDisk};
 pub(crate) use fault::{Fault, Faults};
 pub use keys::PageKeys;
 pub(crate) use sealed::{FormatError, SealedPages};

@@ -14,7 +14,18 @@ const BLOCK_LEN: u64 = 4096;
 
 /// A handle on a simulated disk; clones share the disk.
 #[derive(Clone)]
-pub(crate) struct SimDisk(Arc<Mutex<Sim>>);
+pub(crate) struct SimDisk {
+    sim: Arc<Mutex<Sim>>,
+    fate: Arc<Mutex<Fate>>,
+}
+
+/// What goes wrong and when: disks of one machine share it.
+#[derive(Default)]
+struct Fate {
+    /// Calls that change something, so far.
+    changes: usize,
+    trouble: Option<Trouble>,
+}
 
 struct Sim {
     live: Vec<u8>,
@@ -23,9 +34,6 @@ struct Sim {
     /// Blocks that need no further room.
     allocated: Vec<bool>,
     available: u64,
-    /// Calls that change something, so far.
-    changes: usize,
-    trouble: Option<Trouble>,
 }
 
 enum Change {
@@ -47,15 +55,19 @@ pub(crate) enum Trouble {
 impl SimDisk {
     /// A disk that holds `image`.
     pub(crate) fn new(image: &[u8]) -> Self {
-        Self(Arc::new(Mutex::new(Sim {
+        let sim = Sim {
             live: image.to_vec(),
             durable: image.to_vec(),
             unsynced: Vec::new(),
             allocated: image.chunks(BLOCK_LEN as usize).map(|block| block.iter().any(|&byte| byte != 0)).collect(),
             available: u64::MAX,
-            changes: 0,
-            trouble: None,
-        })))
+        };
+        Self { sim: Arc::new(Mutex::new(sim)), fate: Arc::default() }
+    }
+
+    /// Another disk of the same machine: their calls are counted together, and trouble is trouble of both.
+    pub(crate) fn beside(&self, image: &[u8]) -> Self {
+        Self { fate: Arc::clone(&self.fate), ..Self::new(image) }
     }
 
     pub(crate) fn with(image: &[u8], trouble: Trouble) -> Self {
@@ -65,7 +77,7 @@ impl SimDisk {
     }
 
     pub(crate) fn set_trouble(&self, trouble: Option<Trouble>) {
-        self.sim().trouble = trouble;
+        self.fate.lock().unwrap().trouble = trouble;
     }
 
     pub(crate) fn set_available(&self, available: u64) {
@@ -74,7 +86,7 @@ impl SimDisk {
 
     /// How many calls changed something so far.
     pub(crate) fn changes(&self) -> usize {
-        self.sim().changes
+        self.fate.lock().unwrap().changes
     }
 
     /// What reads see.
@@ -116,7 +128,19 @@ impl SimDisk {
     }
 
     fn sim(&self) -> MutexGuard<'_, Sim> {
-        self.0.lock().unwrap()
+        self.sim.lock().unwrap()
+    }
+
+    /// Counts a call and lets it fail if its time has come; returns whether there is no room for new blocks.
+    fn change(&self) -> io::Result<bool> {
+        let mut fate = self.fate.lock().unwrap();
+        let number = fate.changes;
+        fate.changes += 1;
+        match fate.trouble {
+            Some(Trouble::PowerCut(from)) if number >= from => Err(io::Error::other("the power is gone")),
+            Some(Trouble::Failure(at)) if number == at => Err(io::Error::other("the disk failed")),
+            trouble => Ok(matches!(trouble, Some(Trouble::Full(from)) if number >= from)),
+        }
     }
 }
 
@@ -136,20 +160,8 @@ fn overlay(image: &mut [u8], offset: u64, data: &[u8], mut keep: impl FnMut() ->
 }
 
 impl Sim {
-    /// Counts a call and lets it fail if its time has come.
-    fn change(&mut self) -> io::Result<()> {
-        let number = self.changes;
-        self.changes += 1;
-        match self.trouble {
-            Some(Trouble::PowerCut(from)) if number >= from => Err(io::Error::other("the power is gone")),
-            Some(Trouble::Failure(at)) if number == at => Err(io::Error::other("the disk failed")),
-            _ => Ok(()),
-        }
-    }
-
-    fn allocate(&mut self, offset: u64, len: usize) -> io::Result<()> {
+    fn allocate(&mut self, offset: u64, len: usize, full: bool) -> io::Result<()> {
         let blocks = (offset / BLOCK_LEN) as usize..(offset + len as u64).div_ceil(BLOCK_LEN) as usize;
-        let full = matches!(self.trouble, Some(Trouble::Full(from)) if self.changes > from);
         let missing = self.allocated[blocks.clone()].iter().any(|&allocated| !allocated);
         if full && missing {
             return Err(io::ErrorKind::StorageFull.into());
@@ -172,18 +184,18 @@ impl Disk for SimDisk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let full = self.change()?;
         let mut sim = self.sim();
-        sim.change()?;
         assert!(offset as usize + data.len() <= sim.live.len(), "a write beyond the end");
-        sim.allocate(offset, data.len())?;
+        sim.allocate(offset, data.len(), full)?;
         sim.live[offset as usize..][..data.len()].copy_from_slice(data);
         sim.unsynced.push(Change::Write { offset, data: data.to_vec() });
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change()?;
         let mut sim = self.sim();
-        sim.change()?;
         sim.live.resize(len as usize, 0);
         sim.allocated.resize(len.div_ceil(BLOCK_LEN) as usize, false);
         sim.unsynced.push(Change::SetLen(len));
@@ -191,8 +203,8 @@ impl Disk for SimDisk {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.change()?;
         let mut sim = self.sim();
-        sim.change()?;
         sim.unsynced.clear();
         sim.durable = sim.live.clone();
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redb::{Database, ReadableTable, StorageError, Table};
 
-use super::open::TABLE;
+use super::open::{MARK, TABLE};
 use super::view::{View, reading};
 use super::writer::Request;
 use crate::engine::{Commit, CommitError, EngineError};
@@ -20,15 +20,17 @@ type Entries<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
 ///
 /// A commit that needs a page which cannot be read takes no part. If that shows only after it began to write, the
 /// transaction is undone and made anew without it. Once such a page was met, every transaction records the allocator's
-/// state: a crash after one that does not costs a walk through the file, which would end at the page.
+/// state: a crash after one that does not costs a walk through the file, which would end at the page. With
+/// `checkpoint` every transaction records it anyway.
 pub(super) fn commit_batch(
     database: &Database,
     batch: &[Request],
     faults: &Faults,
+    checkpoint: bool,
 ) -> Result<(Outcomes, Option<View>), redb::Error> {
     let mut excluded = BTreeMap::new();
     loop {
-        match attempt(database, batch, faults, &excluded)? {
+        match attempt(database, batch, faults, checkpoint, &excluded)? {
             Attempt::Done(outcomes, view) => return Ok((outcomes, view)),
             Attempt::Undone(index, fault) => drop(excluded.insert(index, fault)),
         }
@@ -45,13 +47,15 @@ fn attempt(
     database: &Database,
     batch: &[Request],
     faults: &Faults,
+    checkpoint: bool,
     excluded: &BTreeMap<usize, Fault>,
 ) -> Result<Attempt, redb::Error> {
     let mut transaction = database.begin_write()?;
     let mut table = transaction.open_table(TABLE)?;
     let mut outcomes = Vec::with_capacity(batch.len());
     let mut changed = false;
-    for (index, Request { commit, .. }) in batch.iter().enumerate() {
+    let mut last_mark = None;
+    for (index, Request { commit, mark, .. }) in batch.iter().enumerate() {
         let looked = match excluded.get(&index) {
             Some(fault) => Err(fault.clone()),
             // Where one page is damaged many commits may want it: a look at the way of every write beforehand
@@ -67,7 +71,8 @@ fn attempt(
                     transaction.abort()?;
                     return Ok(Attempt::Undone(index, fault));
                 }
-                changed |= !commit.writes.is_empty();
+                changed |= !commit.writes.is_empty() || mark.is_some();
+                last_mark = mark.as_ref().or(last_mark);
                 outcomes.push(Ok(()));
             }
         }
@@ -77,7 +82,10 @@ fn attempt(
         transaction.abort()?;
         return Ok(Attempt::Done(outcomes, None));
     }
-    transaction.set_quick_repair(faults.met_unreadable());
+    if let Some(mark) = last_mark {
+        transaction.open_table(MARK)?.insert((), &mark[..])?;
+    }
+    transaction.set_quick_repair(checkpoint || faults.met_unreadable());
     transaction.commit()?;
     Ok(Attempt::Done(outcomes, Some(View::new(database)?)))
 }

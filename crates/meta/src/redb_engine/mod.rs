@@ -6,6 +6,7 @@
 
 mod batch;
 mod open;
+mod room;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -13,26 +14,33 @@ mod writer;
 
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redb::Database;
+use redb::{Database, StorageError};
 use tokio::sync::oneshot;
 
 use crate::engine::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot};
 use crate::pages::{PageKeys, SealedPages};
 pub use open::OpenError;
-use view::{Failure, HeldView, Views};
-use writer::{Request, Writer};
+pub(crate) use room::Room;
+use view::HeldView;
+pub(crate) use view::{Failure, View, Views};
+use writer::Writer;
+pub(crate) use writer::{Outcome, Refusal, Request, next_batch};
 
 /// An [`Engine`] in one file of sealed pages. Nothing of keys or values is readable in it.
 ///
 /// Dropping it finishes the commits that wait, as [`RedbEngine::close`] does.
 pub struct RedbEngine {
     views: Arc<Views>,
+    /// Gone when the engine is closed, and with them the lock of the file.
+    pages: Weak<SealedPages>,
+    /// The mark when the file was opened.
+    mark: Option<Bytes>,
     writer: Mutex<Option<Running>>,
 }
 
@@ -52,11 +60,19 @@ pub struct RedbSettings {
     /// How long no commit must come before the engine makes a checkpoint, after which a crash costs no walk
     /// through the file. Default: one second.
     pub checkpoint_after: Duration,
+    /// Whether every batch of commits makes a checkpoint. Default: no. It costs a second sync and grows with the file,
+    /// and is for whoever commits rarely and much.
+    pub checkpoint_always: bool,
 }
 
 impl Default for RedbSettings {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, reserve_bytes: 64 << 20, checkpoint_after: Duration::from_secs(1) }
+        Self {
+            cache_bytes: 64 << 20,
+            reserve_bytes: 64 << 20,
+            checkpoint_after: Duration::from_secs(1),
+            checkpoint_always: false,
+        }
     }
 }
 
@@ -72,10 +88,67 @@ impl RedbEngine {
 
     fn start(pages: Arc<SealedPages>, database: Database, settings: RedbSettings) -> Result<Self, OpenError> {
         let views = Arc::new(Views::new(Arc::clone(pages.faults()), open::first_view(&pages, &database)?));
+        let mark = open::read_mark(&pages, &database)?;
+        let weak = Arc::downgrade(&pages);
         let (requests, queue) = channel();
         let writer = Writer::new(pages, database, Arc::clone(&views), settings, queue);
         let thread = std::thread::Builder::new().name("metadata-writer".into()).spawn(|| writer.run())?;
-        Ok(Self { views, writer: Mutex::new(Some(Running { requests, thread })) })
+        Ok(Self { views, pages: weak, mark, writer: Mutex::new(Some(Running { requests, thread })) })
+    }
+
+    /// Opens the engine on a disk that holds a file.
+    #[cfg(test)]
+    pub(crate) fn open_on(
+        disk: &crate::pages::sim_disk::SimDisk,
+        keys: PageKeys,
+        settings: RedbSettings,
+    ) -> Result<Self, OpenError> {
+        let pages = Arc::new(SealedPages::open(Box::new(disk.clone()), keys)?);
+        let database = open::open_database(&pages, &settings)?;
+        Self::start(pages, database, settings)
+    }
+
+    /// Makes the engine's file of a disk that holds no pages.
+    #[cfg(test)]
+    pub(crate) fn create_on(
+        disk: &crate::pages::sim_disk::SimDisk,
+        keys: PageKeys,
+        settings: RedbSettings,
+    ) -> Result<Self, OpenError> {
+        SealedPages::create(disk, &keys, 0)?;
+        let pages = Arc::new(SealedPages::open(Box::new(disk.clone()), keys)?);
+        let database = open::create_database(&pages, &settings)?;
+        Self::start(pages, database, settings)
+    }
+
+    /// A few bytes that are committed together with entries and are none of them, as they were when the file was opened.
+    pub(crate) fn mark(&self) -> Option<&Bytes> {
+        self.mark.as_ref()
+    }
+
+    /// What readers share.
+    pub(crate) fn views(&self) -> &Views {
+        &self.views
+    }
+
+    /// What refuses commits when less than `reserve_bytes` are left on the file system.
+    pub(crate) fn room(&self, reserve_bytes: u64) -> Room {
+        Room::new(Weak::clone(&self.pages), Arc::clone(&self.views), reserve_bytes)
+    }
+
+    /// Queues a commit, whose outcome arrives where this returns; that place is dropped when the engine is closed.
+    pub(crate) fn request(&self, commit: Commit, mark: Option<Bytes>) -> oneshot::Receiver<Outcome> {
+        let (request, outcome) = Request::new(commit, mark);
+        if let Some(running) = &*self.running() {
+            // One that the writer does not take is dropped, and with it the way back.
+            let _ = running.requests.send(request);
+        }
+        outcome
+    }
+
+    /// A snapshot of the latest view.
+    pub(crate) fn hold(&self) -> Result<RedbSnapshot, EngineError> {
+        Ok(RedbSnapshot { views: Arc::clone(&self.views), held: self.views.hold()? })
     }
 
     /// Finishes the commits that wait and closes the file, so that the next open is quick. The engine refuses work
@@ -118,26 +191,26 @@ impl Engine for RedbEngine {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        let (reply, outcome) = oneshot::channel();
-        let sent = match &*self.running() {
-            Some(running) => running.requests.send(Request { commit, reply }).is_ok(),
-            None => false,
-        };
-        if !sent {
-            return Err(self.stopped());
-        }
+        let outcome = self.request(commit, None);
         outcome.await.unwrap_or_else(|_| Err(self.stopped()))
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, EngineError> {
-        Ok(Box::new(RedbSnapshot { views: Arc::clone(&self.views), held: self.views.hold()? }))
+        Ok(Box::new(self.hold()?))
     }
 }
 
 /// A read transaction of redb, which the engine may end.
-struct RedbSnapshot {
+pub(crate) struct RedbSnapshot {
     views: Arc<Views>,
     held: Arc<HeldView>,
+}
+
+impl RedbSnapshot {
+    /// Reads from its view.
+    pub(crate) fn read<T>(&self, read: impl Fn(&View) -> Result<T, StorageError>) -> Result<T, EngineError> {
+        self.views.read_held(&self.held, read)
+    }
 }
 
 #[async_trait]
@@ -157,7 +230,7 @@ impl Snapshot for RedbSnapshot {
 }
 
 /// Runs what may wait for the disk off the async workers, where there are any.
-async fn off_worker<T: Send + 'static>(
+pub(crate) async fn off_worker<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     match tokio::runtime::Handle::try_current() {

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, TableDefinition};
+use bytes::Bytes;
+use redb::{Database, ReadableDatabase, TableDefinition, TableError};
 use thiserror::Error;
 
 use super::RedbSettings;
@@ -15,6 +16,9 @@ use crate::pages::{Backend, Fault, FileDisk, FormatError, PageKeys, SealedPages}
 
 /// The one table.
 pub(super) const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("entries");
+
+/// The table of one row: what whoever uses the engine wants to find beside the entries.
+pub(super) const MARK: TableDefinition<'static, (), &[u8]> = TableDefinition::new("mark");
 
 /// Why an engine cannot be opened.
 #[derive(Debug, Error)]
@@ -140,6 +144,19 @@ fn backend(pages: &Arc<SealedPages>) -> Backend {
 /// The first view of a database just opened.
 pub(super) fn first_view(pages: &SealedPages, database: &Database) -> Result<View, OpenError> {
     View::new(database).map_err(|error| open_error(pages, error))
+}
+
+/// The mark that was committed last.
+pub(super) fn read_mark(pages: &SealedPages, database: &Database) -> Result<Option<Bytes>, OpenError> {
+    let read = || {
+        let table = match database.begin_read()?.open_table(MARK) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(table.get(())?.map(|mark| Bytes::copy_from_slice(mark.value())))
+    };
+    read().map_err(|error| open_error(pages, error))
 }
 
 fn open_error(pages: &SealedPages, error: redb::Error) -> OpenError {

@@ -1,10 +1,11 @@
 //! Snapshots for readers, and what becomes of them when the file fails.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use redb::{Database, ReadOnlyTable, ReadableDatabase, StorageError};
+use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, StorageError};
 
 use super::open::TABLE;
 use crate::engine::{Direction, EngineError, Entry, KeyRange};
@@ -24,15 +25,20 @@ pub(super) fn reading<T>(work: impl FnOnce() -> Result<T, StorageError>) -> Resu
 }
 
 /// The state as of one commit.
-pub(super) struct View(ReadOnlyTable<&'static [u8], &'static [u8]>);
+pub(crate) struct View(ReadOnlyTable<&'static [u8], &'static [u8]>);
 
 impl View {
     pub(super) fn new(database: &Database) -> Result<Self, redb::Error> {
         Ok(Self(database.begin_read()?.open_table(TABLE)?))
     }
 
-    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageError> {
         Ok(self.0.get(key)?.map(|value| Bytes::copy_from_slice(value.value())))
+    }
+
+    /// Reads the page of `key`.
+    pub(crate) fn touch(&self, key: &[u8]) -> Result<(), StorageError> {
+        self.0.get(key).map(drop)
     }
 
     /// `range` must not be empty: redb panics on a range whose start lies after its end.
@@ -42,22 +48,73 @@ impl View {
         limit: usize,
         direction: Direction,
     ) -> Result<Vec<Entry>, StorageError> {
+        self.scan_under(&[], range, limit, direction)
+    }
+
+    /// As [`View::scan`], with `rows` over it: in the order of `direction`, inside of `range`, `None` for what is
+    /// deleted; as many as hold `limit` that are not, if they are not all.
+    pub(crate) fn scan_under(
+        &self,
+        rows: &[(Bytes, Option<Bytes>)],
+        range: &KeyRange,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Vec<Entry>, StorageError> {
         let bounds: (Bound<&[u8]>, Bound<&[u8]>) =
             (range.start.as_ref().map(Vec::as_slice), range.end.as_ref().map(Vec::as_slice));
-        let found = self.0.range::<&[u8]>(bounds)?.map(|entry| {
-            let (key, value) = entry?;
-            Ok(Entry { key: Bytes::copy_from_slice(key.value()), value: Bytes::copy_from_slice(value.value()) })
-        });
+        let found = self.0.range::<&[u8]>(bounds)?;
         match direction {
-            Direction::Forward => found.take(limit).collect(),
-            Direction::Reverse => found.rev().take(limit).collect(),
+            Direction::Forward => merge(rows, found, limit, |row, key| row.cmp(key)),
+            Direction::Reverse => merge(rows, found.rev(), limit, |row, key| key.cmp(row)),
         }
     }
 }
 
+/// A key and a value as redb lends them.
+type Lent = (AccessGuard<'static, &'static [u8]>, AccessGuard<'static, &'static [u8]>);
+
+/// The first `limit` entries of `rows` and `found` together; where both have a key, `rows` counts.
+fn merge(
+    rows: &[(Bytes, Option<Bytes>)],
+    mut found: impl Iterator<Item = Result<Lent, StorageError>>,
+    limit: usize,
+    order: impl Fn(&[u8], &[u8]) -> Ordering,
+) -> Result<Vec<Entry>, StorageError> {
+    let mut entries = Vec::new();
+    let mut rows = rows.iter();
+    let mut row = rows.next();
+    let mut lent = None;
+    while entries.len() < limit {
+        if lent.is_none() {
+            lent = found.next().transpose()?;
+        }
+        let first = match (row, &lent) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((key, _)), Some((other, _))) => order(key, other.value()),
+        };
+        if first == Ordering::Greater {
+            let (key, value) = lent.take().expect("it comes first");
+            entries
+                .push(Entry { key: Bytes::copy_from_slice(key.value()), value: Bytes::copy_from_slice(value.value()) });
+            continue;
+        }
+        if first == Ordering::Equal {
+            lent = None;
+        }
+        let (key, value) = row.expect("it comes first");
+        if let Some(value) = value {
+            entries.push(Entry { key: key.clone(), value: value.clone() });
+        }
+        row = rows.next();
+    }
+    Ok(entries)
+}
+
 /// Why the engine refuses all work until it is opened again.
 #[derive(Debug, Clone)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     Damaged(String),
     Poisoned(String),
 }
@@ -76,7 +133,7 @@ impl From<Failure> for EngineError {
 /// A page that cannot be read fails the call that needs it and no other. After any other failed operation redb serves
 /// nothing from the file: if that was for want of room, the writer opens the database anew, and readers wait for it;
 /// anything else is final.
-pub(super) struct Views {
+pub(crate) struct Views {
     faults: Arc<Faults>,
     state: Mutex<State>,
     changed: Condvar,
@@ -136,7 +193,7 @@ impl Views {
     }
 
     /// Why the engine refuses work, if it does.
-    pub(super) fn failure(&self) -> Option<Failure> {
+    pub(crate) fn failure(&self) -> Option<Failure> {
         match &*self.lock() {
             State::Failed(failure) => Some(failure.clone()),
             State::Open(_) | State::Reopening => None,
@@ -203,9 +260,19 @@ impl Views {
 
     /// Reads from the latest view.
     pub(super) fn read<T>(&self, read: impl Fn(&View) -> Result<T, StorageError>) -> Result<T, EngineError> {
+        self.read_with(|| Ok((self.current()?, ())), |view, ()| read(view))
+    }
+
+    /// Reads from a view that `pick` chose, which must be the latest, and from what it found beside it. Both are called
+    /// again when the database has been opened anew meanwhile.
+    pub(crate) fn read_with<T, B>(
+        &self,
+        pick: impl Fn() -> Result<(Arc<View>, B), EngineError>,
+        read: impl Fn(&View, &B) -> Result<T, StorageError>,
+    ) -> Result<T, EngineError> {
         loop {
-            let view = self.current()?;
-            let error = match reading(|| read(&view)) {
+            let (view, beside) = pick()?;
+            let error = match reading(|| read(&view, &beside)) {
                 Ok(outcome) => return outcome.map_err(EngineError::from),
                 Err(error) => redb::Error::from(error),
             };
@@ -224,7 +291,8 @@ impl Views {
         }
     }
 
-    fn current(&self) -> Result<Arc<View>, EngineError> {
+    /// The latest view.
+    pub(crate) fn current(&self) -> Result<Arc<View>, EngineError> {
         let state = self.changed.wait_while(self.lock(), |state| matches!(state, State::Reopening));
         match &*state.unwrap_or_else(PoisonError::into_inner) {
             State::Open(view) => Ok(Arc::clone(view)),

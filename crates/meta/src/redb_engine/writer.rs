@@ -3,21 +3,28 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
+use bytes::Bytes;
 use redb::Database;
 use tokio::sync::oneshot;
 
 use super::batch::{Outcomes, commit_batch};
 use super::open::open_database;
+use super::room::Room;
 use super::view::{Failure, View, Views};
 use super::{OpenError, RedbSettings};
 use crate::engine::{Commit, CommitError, EngineError};
 use crate::pages::{Fault, SealedPages, catch};
 
 /// A commit and where its outcome goes.
-pub(super) struct Request {
-    pub(super) commit: Commit,
-    pub(super) reply: oneshot::Sender<Result<(), CommitError>>,
+pub(crate) struct Request {
+    pub(crate) commit: Commit,
+    /// What becomes the mark with it: see [`super::RedbEngine::mark`].
+    pub(super) mark: Option<Bytes>,
+    reply: oneshot::Sender<Outcome>,
 }
+
+/// What became of a commit.
+pub(crate) type Outcome = Result<(), CommitError>;
 
 /// Commits in one transaction, at most.
 const BATCH_COMMITS: usize = 1024;
@@ -32,6 +39,7 @@ pub(super) struct Writer {
     /// Why commits are refused while reads go on: a page of redb's own bookkeeping cannot be read.
     read_only: Option<Failure>,
     views: Arc<Views>,
+    room: Room,
     settings: RedbSettings,
     queue: Receiver<Request>,
     /// Whether a crash now would cost a walk through the file.
@@ -46,7 +54,8 @@ impl Writer {
         settings: RedbSettings,
         queue: Receiver<Request>,
     ) -> Self {
-        Self { pages, database: Some(database), read_only: None, views, settings, queue, checkpoint_due: true }
+        let room = Room::new(Arc::downgrade(&pages), Arc::clone(&views), settings.reserve_bytes);
+        Self { pages, database: Some(database), read_only: None, views, room, settings, queue, checkpoint_due: true }
     }
 
     /// Serves the queue until its other end is dropped, then closes the file.
@@ -57,7 +66,7 @@ impl Writer {
         self.close()
     }
 
-    /// Waits for commits and takes all that are there; `None` at the end of the queue.
+    /// Waits for commits and takes those that are there; `None` at the end of the queue.
     fn next_batch(&mut self) -> Option<Vec<Request>> {
         let first = if self.checkpoint_due {
             match self.queue.recv_timeout(self.settings.checkpoint_after) {
@@ -71,18 +80,11 @@ impl Writer {
         } else {
             self.queue.recv().ok()?
         };
-        let mut bytes = value_bytes(&first.commit);
-        let mut batch = vec![first];
-        while batch.len() < BATCH_COMMITS && bytes < BATCH_BYTES {
-            let Ok(next) = self.queue.try_recv() else { break };
-            bytes += value_bytes(&next.commit);
-            batch.push(next);
-        }
-        Some(batch)
+        Some(next_batch(first, &self.queue))
     }
 
     fn serve(&mut self, batch: Vec<Request>) {
-        let batch = self.refuse_without_room(batch);
+        let batch = self.room.refuse_without(batch);
         if batch.is_empty() {
             return;
         }
@@ -100,45 +102,18 @@ impl Writer {
         }
     }
 
-    /// Answers the commits for which the disk is too full, and returns the others.
-    ///
-    /// redb takes room as it goes and serves nothing after it found none. That can be mended, but it costs a walk
-    /// through the file, so the engine stops before.
-    fn refuse_without_room(&self, batch: Vec<Request>) -> Vec<Request> {
-        // A file system that does not tell is taken at its word when it refuses.
-        let available = self.pages.available().unwrap_or(u64::MAX);
-        let reserve = self.settings.reserve_bytes;
-        // Before commits are refused for want of room, snapshots give back the pages that they hold.
-        if available < reserve.saturating_add(reserve / 4) {
-            self.views.end_snapshots();
-        }
-        if available >= reserve {
-            return batch;
-        }
-        let mut accepted = Vec::new();
-        for request in batch {
-            let writes = &request.commit.writes;
-            let deletes = writes.iter().any(|write| write.value.is_none());
-            if writes.is_empty() || (deletes && available >= reserve / 2) {
-                accepted.push(request);
-            } else {
-                request.answer(Err(EngineError::NoSpace.into()));
-            }
-        }
-        accepted
-    }
-
     /// Makes what holds of `batch` durable, in one transaction, and visible to readers.
     fn apply(&mut self, batch: &[Request]) -> Result<Outcomes, Refusal> {
         if let Some(failure) = self.views.failure().or_else(|| self.read_only.clone()) {
             return Err(Refusal::Failed(failure));
         }
         let Some(database) = &self.database else { return Err(Refusal::Failed(stopped())) };
-        match catch(|| commit_batch(database, batch, self.pages.faults())) {
+        let always = self.settings.checkpoint_always;
+        match catch(|| commit_batch(database, batch, self.pages.faults(), always)) {
             Ok(Ok((outcomes, None))) => Ok(outcomes),
             Ok(Ok((outcomes, Some(view)))) => {
                 self.views.publish(view);
-                self.checkpoint_due = true;
+                self.checkpoint_due = !always;
                 Ok(outcomes)
             }
             Ok(Err(error)) => Err(self.recover(&error)),
@@ -226,15 +201,33 @@ impl Writer {
 }
 
 impl Request {
-    fn answer(self, outcome: Result<(), CommitError>) {
+    /// A commit, with a mark or without, and where its outcome arrives.
+    pub(crate) fn new(commit: Commit, mark: Option<Bytes>) -> (Self, oneshot::Receiver<Outcome>) {
+        let (reply, outcome) = oneshot::channel();
+        (Self { commit, mark, reply }, outcome)
+    }
+
+    pub(crate) fn answer(self, outcome: Outcome) {
         // Nobody waits for the outcome of a commit whose future was dropped.
         let _ = self.reply.send(outcome);
     }
 }
 
+/// `first` and the commits that wait behind it, as many as one batch takes.
+pub(crate) fn next_batch(first: Request, queue: &Receiver<Request>) -> Vec<Request> {
+    let mut bytes = value_bytes(&first.commit);
+    let mut batch = vec![first];
+    while batch.len() < BATCH_COMMITS && bytes < BATCH_BYTES {
+        let Ok(next) = queue.try_recv() else { break };
+        bytes += value_bytes(&next.commit);
+        batch.push(next);
+    }
+    batch
+}
+
 /// Why a whole batch was refused.
-#[derive(Clone)]
-enum Refusal {
+#[derive(Debug, Clone)]
+pub(crate) enum Refusal {
     NoSpace,
     Failed(Failure),
 }

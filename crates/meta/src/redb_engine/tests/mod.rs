@@ -37,19 +37,14 @@ fn eager_settings() -> RedbSettings {
 /// The image of a file in which the commits of `history` up to `count` were made, and which was closed.
 fn closed_image(count: usize) -> Vec<u8> {
     let disk = SimDisk::new(&[]);
-    SealedPages::create(&disk, &keys(), 0).unwrap();
-    let pages = Arc::new(SealedPages::open(Box::new(disk.clone()), keys()).unwrap());
-    let database = open::create_database(&pages, &settings()).unwrap();
-    let engine = RedbEngine::start(pages, database, settings()).unwrap();
+    let engine = RedbEngine::create_on(&disk, keys(), settings()).unwrap();
     assert_eq!(acknowledged(&engine, 0..count), count);
     engine.close().unwrap();
     disk.image()
 }
 
 fn open_on(disk: &SimDisk, settings: RedbSettings) -> Result<RedbEngine, OpenError> {
-    let pages = Arc::new(SealedPages::open(Box::new(disk.clone()), keys())?);
-    let database = open::open_database(&pages, &settings)?;
-    RedbEngine::start(pages, database, settings)
+    RedbEngine::open_on(disk, keys(), settings)
 }
 
 /// Commit number `index` of the one history: puts of all sizes, replacements, deletions.

@@ -11,10 +11,7 @@ fn read(snapshot: &dyn Snapshot, key: &str) -> Result<Option<Bytes>, EngineError
 }
 
 fn new_engine(disk: &SimDisk) -> RedbEngine {
-    SealedPages::create(disk, &keys(), 0).unwrap();
-    let pages = Arc::new(SealedPages::open(Box::new(disk.clone()), keys()).unwrap());
-    let database = open::create_database(&pages, &settings()).unwrap();
-    RedbEngine::start(pages, database, settings()).unwrap()
+    RedbEngine::create_on(disk, keys(), settings()).unwrap()
 }
 
 /// Overwrites the same rows again and again, and returns how long the file is then.
