@@ -7,8 +7,10 @@ use super::{Mark, Refusal, Shared};
 use crate::engine::Write;
 use crate::redb_engine::Failure;
 
-/// How long the tree is left alone after it could not take rows.
+/// How long the tree is left alone after it had no room for rows.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long it is left alone after it met a damaged page, which stays damaged.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs until the engine is closed, and then brings everything into the tree.
 pub(super) fn run(shared: &Shared) {
@@ -24,8 +26,13 @@ pub(super) fn run(shared: &Shared) {
 /// Waits until there is something to do; returns whether it is the last time.
 fn wait_for_work(shared: &Shared) -> bool {
     let mut control = shared.control();
-    if control.stuck.is_some() && !control.closing {
-        control = shared.wait_while(control, PAUSE, |control| !control.closing);
+    let pause = match &control.stuck {
+        None => Duration::ZERO,
+        Some(Refusal::NoSpace) => PAUSE,
+        Some(Refusal::Failed(_)) => LONG_PAUSE,
+    };
+    if !pause.is_zero() {
+        control = shared.wait_while(control, pause, |control| !control.closing);
     }
     loop {
         if control.closing {

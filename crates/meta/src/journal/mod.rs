@@ -113,7 +113,7 @@ impl JournaledEngine {
     /// [`OpenError`]. A file that was sealed under another key, or that another engine has open, is not touched.
     pub fn open(path: &Path, keys: PageKeys, settings: JournalSettings) -> Result<Self, OpenError> {
         let journal_key = keys.journal_key();
-        let tree = RedbEngine::open(path, keys, settings.tree())?;
+        let tree = RedbEngine::open_with_mark(path, keys, settings.tree())?;
         Self::start(tree, Arc::new(RealFile::beside(path)), journal_key, settings)
     }
 
@@ -447,6 +447,11 @@ impl Mark {
             _ => None,
         }
     }
+}
+
+/// Whether the tree with this mark may be without commits that its journal has.
+pub(crate) fn journal_in_use(mark: &[u8]) -> bool {
+    Mark::parse(mark).is_none_or(|mark| mark.in_use)
 }
 
 /// A path with `.journal` appended to its name.

@@ -24,6 +24,7 @@ use redb::{Database, StorageError};
 use tokio::sync::oneshot;
 
 use crate::engine::{Commit, CommitError, Direction, Engine, EngineError, Entry, KeyRange, Snapshot};
+use crate::journal::journal_in_use;
 use crate::pages::{PageKeys, SealedPages};
 pub use open::OpenError;
 pub(crate) use room::Room;
@@ -82,6 +83,15 @@ impl RedbEngine {
     /// # Errors
     /// [`OpenError`]. A file that was sealed under another key, or that another engine has open, is not touched.
     pub fn open(path: &Path, keys: PageKeys, settings: RedbSettings) -> Result<Self, OpenError> {
+        let engine = Self::open_with_mark(path, keys, settings)?;
+        match engine.mark().is_some_and(|mark| journal_in_use(mark)) {
+            true => Err(OpenError::HasJournal),
+            false => Ok(engine),
+        }
+    }
+
+    /// As [`RedbEngine::open`], for whoever knows what the mark means.
+    pub(crate) fn open_with_mark(path: &Path, keys: PageKeys, settings: RedbSettings) -> Result<Self, OpenError> {
         let (pages, database) = open::open_or_create(path, keys, &settings)?;
         Self::start(pages, database, settings)
     }

@@ -38,6 +38,9 @@ pub enum OpenError {
     /// The file is not what was written: restore from a backup.
     #[error("the metadata file is damaged: {0}")]
     Damaged(String),
+    /// Part of what was committed is in the journal of the file: open both.
+    #[error("the metadata file has a journal")]
+    HasJournal,
     /// The disk or the system failed.
     #[error("the metadata file cannot be read or written")]
     Io(#[from] io::Error),

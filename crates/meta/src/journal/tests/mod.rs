@@ -1,5 +1,6 @@
 mod crash;
 mod damage;
+mod damaged_tree;
 mod full_disk;
 mod ring;
 
@@ -243,4 +244,18 @@ fn a_snapshot_outlives_the_way_of_its_rows_into_the_tree() {
             assert!(wait(snapshot.get(&key)).unwrap().as_deref() == Some(&value[..]));
         }
     }
+}
+
+#[test]
+fn the_tree_alone_is_refused_while_it_has_a_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meta");
+    let engine = JournaledEngine::open(&path, keys(), settings()).unwrap();
+    put(&engine, "key", vec![1]).unwrap();
+    let copy = folder.path().join("copy");
+    std::fs::copy(&path, &copy).unwrap();
+    assert!(matches!(RedbEngine::open(&copy, keys(), settings().tree), Err(OpenError::HasJournal)));
+    drop(engine);
+    let tree = RedbEngine::open(&path, keys(), settings().tree).unwrap();
+    assert!(wait(tree.get(b"key")).unwrap().as_deref() == Some(&[1][..]));
 }
