@@ -14,7 +14,7 @@ use coffer_audit::{AuditKeys, AuditLog, AuditedRootKeys};
 use coffer_blob::{LocalBlobs, LocalSettings};
 use coffer_crypto::Key32;
 use coffer_keyring::{KeyAudit, KeyError, RootDescription, RootKeys};
-use coffer_meta::{OpenError, PageKeys, RedbEngine, RedbSettings};
+use coffer_meta::{JournalSettings, JournaledEngine, OpenError, PageKeys, RedbSettings};
 use coffer_store::{Bootstrap, BootstrapError, Store, SystemClock};
 
 use crate::audit::earlier_keys;
@@ -38,7 +38,7 @@ pub(crate) struct Data {
     /// The store.
     pub(crate) store: Store,
     /// What the store's records lie in.
-    pub(crate) engine: Arc<RedbEngine>,
+    pub(crate) engine: Arc<JournaledEngine>,
     /// What wraps the keys of the store.
     pub(crate) root: Arc<dyn RootKeys>,
     /// Root keys of before, which unwrap what they wrapped: their names in the settings, and what they are.
@@ -199,12 +199,12 @@ fn check_metadata(settings: &Settings) -> Result<()> {
 
 /// Opens the metadata under the one of the metadata keys that it is sealed under, and then ends what is left of an
 /// interrupted rotation: the other key, and a file that has not come into use.
-fn open_engine(settings: &Settings, candidates: Vec<Bootstrap>) -> Result<(Bootstrap, RedbEngine)> {
+fn open_engine(settings: &Settings, candidates: Vec<Bootstrap>) -> Result<(Bootstrap, JournaledEngine)> {
     let path = settings.data.join(METADATA);
-    let engine_settings = engine_settings(settings)?;
+    let engine_settings = JournalSettings { tree: tree_settings(settings)?, ..JournalSettings::default() };
     let last = candidates.len() - 1;
     for (place, bootstrap) in candidates.into_iter().enumerate() {
-        let engine = match RedbEngine::open(&path, page_keys(&bootstrap.metadata_key), engine_settings.clone()) {
+        let engine = match JournaledEngine::open(&path, page_keys(&bootstrap.metadata_key), engine_settings.clone()) {
             Err(OpenError::WrongKey) if place < last => continue,
             opened => opened.with_context(|| format!("the metadata {} cannot be opened", path.display()))?,
         };
@@ -215,8 +215,8 @@ fn open_engine(settings: &Settings, candidates: Vec<Bootstrap>) -> Result<(Boots
     unreachable!("the last of the candidates is not passed over")
 }
 
-/// What the metadata is opened with.
-pub(crate) fn engine_settings(settings: &Settings) -> Result<RedbSettings> {
+/// What the metadata file is opened with.
+pub(crate) fn tree_settings(settings: &Settings) -> Result<RedbSettings> {
     let cache_bytes = usize::try_from(settings.metadata_cache_mib << 20).context("metadata_cache_mib is too large")?;
     Ok(RedbSettings { cache_bytes, ..RedbSettings::default() })
 }

@@ -28,7 +28,7 @@ use serde_json::json;
 use crate::audit::{self, EARLIER, earlier_keys};
 use crate::config::Settings;
 use crate::control::{Report, operator, print, show};
-use crate::data::{Data, LockedDirectory, METADATA, engine_settings, page_keys};
+use crate::data::{Data, LockedDirectory, METADATA, tree_settings, page_keys};
 use crate::stop_first;
 
 /// Where the new file is built. The leading dot keeps the directory empty in the eyes of a restore.
@@ -110,7 +110,7 @@ async fn build(
     });
     DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let open = || {
-        RedbEngine::open(&folder.join(METADATA), page_keys(next.key()), engine_settings(settings)?)
+        RedbEngine::open(&folder.join(METADATA), page_keys(next.key()), tree_settings(settings)?)
             .with_context(|| format!("the new metadata file in {} cannot be opened", folder.display()))
     };
     let built = open()?;

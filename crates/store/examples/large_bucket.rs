@@ -18,7 +18,7 @@ use coffer_blob::{LocalBlobs, LocalSettings};
 use coffer_configuration::VersioningStatus;
 use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
-use coffer_meta::{Engine, PageKeys, RedbEngine, RedbSettings};
+use coffer_meta::{Engine, JournalSettings, JournaledEngine, PageKeys};
 use coffer_store::{
     Bootstrap, Bucket, BucketName, Encryption, FullBody, ListObjects, ListVersions, ObjectKey, PutObject, Settings,
     Store, StoreError, SystemClock,
@@ -75,7 +75,7 @@ impl Measured {
         let data = dir.join("data");
         let bootstrap = Bootstrap::create(&data, &*root).await?;
         let page_keys = PageKeys::new(Key32::from_slice(bootstrap.metadata_key.expose()).ok_or("32 bytes")?);
-        let engine = RedbEngine::open(&data.join("metadata.redb"), page_keys, RedbSettings::default())?;
+        let engine = JournaledEngine::open(&data.join("metadata.redb"), page_keys, JournalSettings::default())?;
         let engine: Arc<dyn Engine> = Arc::new(engine);
         let blobs = Arc::new(LocalBlobs::open(&data.join("blobs"), LocalSettings::default())?);
         let store = Store::new(bootstrap, engine, blobs, root, Arc::new(SystemClock), Settings::default());

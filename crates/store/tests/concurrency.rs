@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use coffer_blob::MemoryBlobs;
 use coffer_crypto::Key32;
-use coffer_meta::{PageKeys, RedbEngine, RedbSettings};
+use coffer_meta::{JournalSettings, JournaledEngine, PageKeys};
 use coffer_store::{BucketEncryptionChange, ETagMatch, Encryption, Settings, StoreError, WriteConditions};
 use common::hooks::HookedEngine;
 use common::rng::{Rng, seeds};
@@ -155,7 +155,7 @@ async fn hundreds_of_writers_of_one_key_and_copies_of_one_object_all_succeed() {
     // An engine that gathers commits: of all that were decided on one state, one holds.
     let dir = tempfile::tempdir().unwrap();
     let keys = PageKeys::new(Key32::generate());
-    let engine = RedbEngine::open(&dir.path().join("metadata"), keys, RedbSettings::default()).unwrap();
+    let engine = JournaledEngine::open(&dir.path().join("metadata"), keys, JournalSettings::default()).unwrap();
     let world = World::over(Arc::new(engine), Arc::new(MemoryBlobs::default())).await;
     world.put("template", &value(0, 2000), Encryption::SseS3).await;
     all(300, |task| {

@@ -11,7 +11,7 @@ use std::task::{Context, Waker};
 use coffer_blob::MemoryBlobs;
 use coffer_configuration::{DAY_MS, LifecycleRule, VersioningStatus};
 use coffer_crypto::Key32;
-use coffer_meta::{Commit, CommitError, EngineError, MemoryEngine, PageKeys, RedbEngine, RedbSettings};
+use coffer_meta::{Commit, CommitError, EngineError, JournalSettings, JournaledEngine, MemoryEngine, PageKeys};
 use coffer_store::{
     BucketName, DeleteObject, Encryption, LifecycleJob, LifecycleSettings, LifecycleStep, NewBucket, Origin, Settings,
 };
@@ -210,7 +210,7 @@ async fn one_process_at_a_time_has_the_job() {
 async fn a_step_that_is_interrupted_while_it_commits_does_not_keep_the_job() {
     let dir = tempfile::tempdir().unwrap();
     let keys = PageKeys::new(Key32::generate());
-    let engine = RedbEngine::open(&dir.path().join("metadata"), keys, RedbSettings::default()).unwrap();
+    let engine = JournaledEngine::open(&dir.path().join("metadata"), keys, JournalSettings::default()).unwrap();
     let world = World::over(Arc::new(engine), Arc::new(MemoryBlobs::default())).await;
     for _ in 0..20 {
         world.clock.advance_ms(DAY_MS);

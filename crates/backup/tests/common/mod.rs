@@ -17,7 +17,9 @@ use coffer_backup::{
 use coffer_blob::{BlobStore, MemoryBlobs};
 use coffer_crypto::Key32;
 use coffer_keyring::{LocalKeyring, RootKeys};
-use coffer_meta::{Commit, Direction, Engine, Entry, KeyRange, MemoryEngine, PageKeys, RedbEngine, RedbSettings};
+use coffer_meta::{
+    Commit, Direction, Engine, Entry, JournalSettings, JournaledEngine, KeyRange, MemoryEngine, PageKeys, RedbSettings,
+};
 use coffer_store::{
     Bootstrap, Bucket, BucketName, Clock, DeleteObject, Encryption, FullBody, NewBucket, ObjectKey, PutObject,
     Settings, Store,
@@ -156,7 +158,7 @@ impl World {
     }
 
     /// The store in a data directory, over the same blobs.
-    pub async fn open(&self, data: &Path) -> (Store, Arc<RedbEngine>) {
+    pub async fn open(&self, data: &Path) -> (Store, Arc<JournaledEngine>) {
         let bootstrap = Bootstrap::open(data, &*self.root).await.unwrap();
         let engine = Arc::new(open_engine(data, &bootstrap.metadata_key));
         let store = store_over(bootstrap, engine.clone(), self.blobs.clone(), self.root.clone(), self.clock.clone());
@@ -183,11 +185,11 @@ pub fn to(data: &Path) -> RestoreTo<'_> {
     RestoreTo { data, metadata_name: "metadata.redb", settings: RedbSettings::default(), now_ms: NOW_MS + 1000 }
 }
 
-pub fn open_engine(data: &Path, metadata_key: &Key32) -> RedbEngine {
+pub fn open_engine(data: &Path, metadata_key: &Key32) -> JournaledEngine {
     let keys = PageKeys::new(Key32::from_slice(metadata_key.expose()).unwrap());
     let path = data.join("metadata.redb");
     assert!(path.exists(), "an engine would make a new file");
-    RedbEngine::open(&path, keys, RedbSettings::default()).unwrap()
+    JournaledEngine::open(&path, keys, JournalSettings::default()).unwrap()
 }
 
 fn store_over(
