@@ -28,7 +28,7 @@ use serde_json::json;
 use crate::audit::{self, EARLIER, earlier_keys};
 use crate::config::Settings;
 use crate::control::{Report, operator, print, show};
-use crate::data::{Data, LockedDirectory, METADATA, tree_settings, page_keys};
+use crate::data::{Data, LockedDirectory, METADATA, page_keys, tree_settings};
 use crate::stop_first;
 
 /// Where the new file is built. The leading dot keeps the directory empty in the eyes of a restore.
