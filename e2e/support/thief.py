@@ -4,9 +4,9 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cbor
 import seal1
 
-from . import cbor
 from .sealed_store import NO_BUCKET, SealedStore
 
 TABLES = {b"O": b"object", b"V": b"version", b"U": b"upload"}
